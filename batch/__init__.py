@@ -1,0 +1,1 @@
+"""The service: specification, plan, build and the `cube` command."""

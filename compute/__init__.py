@@ -1,0 +1,1 @@
+"""Jobs over the cube: clusters and metrics."""

@@ -1,0 +1,88 @@
+"""Options that several jobs share, as strict pydantic models."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Area(Strict):
+    """A box. Give lat and lon in degrees, or x and y in the grid's own metres; bounds are inclusive."""
+
+    lat: tuple[float, float] | None = Field(None, description="south and north, degrees")
+    lon: tuple[float, float] | None = Field(None, description="west and east, degrees in -180..180")
+    x: tuple[float, float] | None = Field(None, description="west and east, metres of the grid's projection")
+    y: tuple[float, float] | None = Field(
+        None, description="south and north, metres of the grid's projection"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Area:
+        pairs = {"lat": self.lat, "lon": self.lon, "x": self.x, "y": self.y}
+        for name, pair in pairs.items():
+            if pair and pair[0] >= pair[1]:
+                raise ValueError(f"{name} must be [lower, upper], found {list(pair)}")
+        if (self.lat is None) != (self.lon is None) or (self.x is None) != (self.y is None):
+            raise ValueError("give lat and lon together, or x and y together")
+        if (self.lat is None) == (self.x is None):
+            raise ValueError("give either lat and lon, or x and y")
+        return self
+
+
+def _date_text(value: Any) -> Any:
+    # YAML reads 2006 as an integer and 2006-01-01 as a date.
+    return value if isinstance(value, str) else str(value)
+
+
+DateText = Annotated[str, BeforeValidator(_date_text), Field(pattern=r"^\d{4}(-\d\d(-\d\d(T\d\d)?)?)?$")]
+
+
+class Period(Strict):
+    """A period in the product's own calendar; both ends are inclusive, so `end: 2010` holds all of 2010."""
+
+    start: DateText | None = Field(None, description="first year, month or day")
+    end: DateText | None = Field(None, description="last year, month or day, inclusive")
+
+    @model_validator(mode="after")
+    def _some(self) -> Period:
+        if self.start is None and self.end is None:
+            raise ValueError("give start, end or both")
+        return self
+
+
+def _years(value: Any) -> Any:
+    match = re.fullmatch(r"(\d+) years?", value) if isinstance(value, str) else None
+    if not match or not int(match[1]):
+        raise ValueError(f'a segment is a number of years such as "10 years", found {value!r}')
+    return int(match[1])
+
+
+class LayoutOptions(Strict):
+    """How a product is laid out on the store."""
+
+    segment: Annotated[int, BeforeValidator(_years)] | None = Field(
+        None,
+        description='length of one chunk along time, such as "10 years"; give it for products that grow. '
+        "Without it the whole period is one chunk",
+    )
+    maps: bool = Field(False, description="also publish map.zarr, laid out for whole maps of single steps")
+
+
+class Gaps(Strict):
+    """Holes in the archive that are known and will be written as missing."""
+
+    max_days: int = Field(0, ge=0, description="accept any hole of at most so many days")
+    periods: tuple[tuple[DateText, DateText], ...] = Field(
+        (), description="accept holes inside these [first, last] dates, inclusive"
+    )
+
+
+Duplicates = Literal["refuse", "first", "last"]

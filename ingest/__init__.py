@@ -1,0 +1,1 @@
+"""Archive files to products: sources, harmonising, pre-flight, rechunking, kerchunk references."""

@@ -1,0 +1,1 @@
+"""Published versions as STAC: items, collections, catalogue, validation."""
