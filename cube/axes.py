@@ -125,9 +125,7 @@ class TimeAxis:
 
 
 def _month_starts(ordinals: np.ndarray[Any, Any], calendar: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    dates = [
-        cftime.datetime(EPOCH_YEAR + int(n) // 12, int(n) % 12 + 1, 1, calendar=calendar) for n in ordinals
-    ]
+    dates = [cftime.datetime(EPOCH_YEAR + int(n) // 12, int(n) % 12 + 1, 1, calendar=calendar) for n in ordinals]
     days = cftime.date2num(dates, f"days since {_EPOCH}", calendar=calendar)
     return np.asarray(days, dtype=np.int64)
 
@@ -164,9 +162,7 @@ def parse_date(text: str, calendar: str, *, end: bool = False) -> cftime.datetim
 
     Raises ValueError for other texts and for days that the calendar does not have.
     """
-    match = re.fullmatch(
-        r"(\d{1,4})(?:-(\d\d?))?(?:-(\d\d?))?(?:[T ](\d\d?)(?::\d\d(?::\d\d)?)?)?", text.strip()
-    )
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d\d?))?(?:-(\d\d?))?(?:[T ](\d\d?)(?::\d\d(?::\d\d)?)?)?", text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a date such as 2006, 2006-01 or 2006-01-31")
     year, month, day, hour = (int(part) if part else None for part in match.groups())

@@ -20,9 +20,7 @@ class Area(Strict):
     lat: tuple[float, float] | None = Field(None, description="south and north, degrees")
     lon: tuple[float, float] | None = Field(None, description="west and east, degrees in -180..180")
     x: tuple[float, float] | None = Field(None, description="west and east, metres of the grid's projection")
-    y: tuple[float, float] | None = Field(
-        None, description="south and north, metres of the grid's projection"
-    )
+    y: tuple[float, float] | None = Field(None, description="south and north, metres of the grid's projection")
 
     @model_validator(mode="after")
     def _ordered(self) -> Area:

@@ -46,10 +46,10 @@ def _water() -> pint.Context:
     context = pint.Context("water")
     density = registry.Quantity(1000.0, "kg / m ** 3")
 
-    def to_depth(_registry: object, value: Any, **_: object) -> Any:
+    def to_depth(ureg: object, value: Any, **_: object) -> Any:
         return value / density
 
-    def to_mass(_registry: object, value: Any, **_: object) -> Any:
+    def to_mass(ureg: object, value: Any, **_: object) -> Any:
         return value * density
 
     for mass, depth in (
