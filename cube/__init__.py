@@ -1,1 +1,1 @@
-"""The cube itself: store, axes and layout, versions, ledger, verification, reading. Imports no other package of the project."""
+"""The cube itself: store, layout, versions, ledger, verification, reading. Imports no other package of the project."""

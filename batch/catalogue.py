@@ -1,0 +1,45 @@
+"""The catalogue and its collections: derived from the published items and the specification, mended at every build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from batch.spec import Spec
+from cube.stores import Store
+from cube.versions import ProductPath
+from stac.catalogue import compose_catalog
+from stac.collections import compose_collection
+
+
+def object_bytes(value: Mapping[str, Any]) -> bytes:
+    """A STAC object as it is stored."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def mend_catalogue(spec: Spec, store: Store) -> list[str]:
+    """Write what differs from what the published items say; returns the keys that were written."""
+    items: dict[str, list[dict[str, Any]]] = {}
+    for name in spec.products:
+        product = spec.products[name]
+        key = ProductPath(product.collection, name).item
+        if store.head(key):
+            items.setdefault(product.collection, []).append(json.loads(store.get(key)))
+    if not items:
+        return []
+    collections = []
+    wanted: dict[str, bytes] = {}
+    for name, found in sorted(items.items()):
+        about = spec.collections[name]
+        collection = compose_collection(name, found, title=about.title or name, description=about.description or "")
+        collections.append(collection)
+        wanted[f"{name}/collection.json"] = object_bytes(collection)
+    catalog = compose_catalog(collections, title=spec.title, description=spec.description or spec.title, id=spec.id)
+    wanted["catalog.json"] = object_bytes(catalog)
+    written = []
+    for key, data in wanted.items():
+        if store.head(key) is None or store.get(key) != data:
+            store.put(key, data, immutable=False)
+            written.append(key)
+    return written

@@ -1,0 +1,253 @@
+"""The `cube` command."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from cube.codes import CODES
+from rich.console import Console
+
+from batch import showing
+from batch.build import build, products_with_inputs
+from batch.jobs import OPTIONS
+from batch.plan import make_plan
+from batch.reporting import Reporter
+from batch.spec import Spec, load_spec
+from cube.errors import CubeError, Problem, SpecError
+from cube.hashing import readable
+from cube.stores import open_store
+from cube.verify import Verified, verify
+from cube.versions import ProductPath, read_live
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done, or nothing to do
+  1  an unexpected fault
+  2  the specification or the command line cannot be used
+  3  input files or products are refused
+  4  the plan is refused: memory, retraction, licence
+  5  the store cannot be read or written
+  6  the store does not hold what it advertises
+  7  another build is at work, or published since
+  8  a block could not be computed
+"""
+
+_spec_option = click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path),
+    default=Path("cube.yaml"),
+    show_default=True,
+    help="the specification",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document on standard output")
+
+
+def _fails_with_code(command: Callable[..., None]) -> Callable[..., None]:
+    """Errors of ours become text on standard error, or JSON, and their exit code."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except CubeError as error:
+            _say_error(error, bool(options.get("as_json")))
+            sys.exit(error.exit_code)
+
+    return wrapped
+
+
+def _say_error(error: CubeError, as_json: bool) -> None:
+    if as_json:
+        problems = [problem.to_json() for problem in error.problems]
+        _print_json({"error": error.title, "exit_code": error.exit_code, "problems": problems})
+    else:
+        click.echo(str(error), err=True)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(readable(value).decode(), nl=False)
+
+
+def _open(spec_path: Path, products: tuple[str, ...]) -> tuple[Spec, list[str]]:
+    spec = load_spec(spec_path, OPTIONS)
+    unknown = [name for name in products if name not in spec.products]
+    if unknown:
+        known = ", ".join(spec.products)
+        raise SpecError(
+            [
+                Problem("product-unknown", f"there is no product {n!r}", str(spec_path), fix=f"known are: {known}")
+                for n in unknown
+            ]
+        )
+    return spec, list(products_with_inputs(spec, list(products) or list(spec.products)))
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="climate-impact-cube")
+def main() -> None:
+    """Builds and reads a climate-impact datacube: declared products as time-optimised Zarr with STAC metadata."""
+
+
+@main.command("plan", epilog=EXIT_CODES)
+@click.argument("products", nargs=-1)
+@_spec_option
+@_json_option
+@_fails_with_code
+def plan_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> None:
+    """Say what is stale and why, and what it takes to make it; writes nothing."""
+    spec, names = _open(spec_path, products)
+    store = open_store(spec.store_location, spec.storage)
+    plan = make_plan(spec, store, names, Reporter(quiet=as_json).facts)
+    if as_json:
+        _print_json(showing.plan_json(plan))
+    else:
+        showing.print_plan(Console(), plan, spec)
+    if plan.failed:
+        sys.exit(next(iter(plan.failed.values())).exit_code)
+
+
+@main.command("build", epilog=EXIT_CODES)
+@click.argument("products", nargs=-1)
+@_spec_option
+@_json_option
+@click.option(
+    "--allow-retraction", is_flag=True, help="publish even where readers would lose period, variables or values"
+)
+@click.option("--repair", is_flag=True, help="prove every object first and make anew what is damaged")
+@_fails_with_code
+def build_command(
+    products: tuple[str, ...], spec_path: Path, as_json: bool, allow_retraction: bool, repair: bool
+) -> None:
+    """Make what is stale and publish it; does nothing when nothing changed."""
+    spec, names = _open(spec_path, products)
+    reporter = Reporter(quiet=as_json)
+    outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair)
+    if as_json:
+        _print_json(showing.outcome_json(outcome))
+    else:
+        store = open_store(spec.store_location, spec.storage)
+        showing.print_outcome(Console(), outcome, spec, store)
+    sys.exit(outcome.exit_code)
+
+
+@main.command("status", epilog=EXIT_CODES)
+@click.argument("products", nargs=-1)
+@_spec_option
+@_json_option
+@_fails_with_code
+def status_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> None:
+    """What readers see now: each product's version, extent and what limits it. Looks at no input files."""
+    spec, names = _open(spec_path, products)
+    rows = showing.status_rows(spec, open_store(spec.store_location, spec.storage), names)
+    if as_json:
+        _print_json(rows)
+    else:
+        showing.print_status(Console(), rows)
+
+
+@main.command("show", epilog=EXIT_CODES)
+@click.argument("product")
+@_spec_option
+@_json_option
+@_fails_with_code
+def show_command(product: str, spec_path: Path, as_json: bool) -> None:
+    """One product in full: variables, layout, extent, inputs, licence, and how to open it."""
+    spec, _ = _open(spec_path, (product,))
+    store = open_store(spec.store_location, spec.storage)
+    path = ProductPath(spec.products[product].collection, product)
+    live = read_live(store, path)
+    if live is None:
+        raise SpecError(
+            Problem("not-published", f"{product} is not published yet", str(spec_path), fix="run `cube build`")
+        )
+    if as_json:
+        _print_json({"version": live.version, "manifest": live.manifest})
+    else:
+        showing.print_product(Console(), live, store.public_href(f"{path.version(live.version)}/time.zarr"))
+
+
+def _share(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    part, _, parts = value.partition("/")
+    if part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts):
+        return int(part), int(parts)
+    raise click.BadParameter("give a part such as 1/7")
+
+
+@main.command("verify", epilog=EXIT_CODES)
+@click.argument("products", nargs=-1)
+@_spec_option
+@_json_option
+@click.option("--deep", is_flag=True, help="read every object and prove its checksum")
+@click.option("--share", callback=_share, help="read one part of the objects, such as 1/7; rotate through all parts")
+@_fails_with_code
+def verify_command(
+    products: tuple[str, ...], spec_path: Path, as_json: bool, deep: bool, share: tuple[int, int] | None
+) -> None:
+    """Prove that the store holds what the catalogue advertises: sizes by default, checksums with --deep or --share."""
+    spec, names = _open(spec_path, products)
+    store = open_store(spec.store_location, spec.storage)
+    found: list[Verified] = []
+    for name in products or names:
+        path = ProductPath(spec.products[name].collection, name)
+        live = read_live(store, path)
+        if live is not None:
+            progress = Reporter(quiet=as_json).facts
+            found.append(verify(store, path, live.version, live.manifest, deep=deep, share=share, progress=progress))
+    if as_json:
+        _print_json(showing.verified_json(found))
+    else:
+        showing.print_verified(Console(), found)
+    if any(each.problems for each in found):
+        sys.exit(6)
+
+
+@main.command("sample-archive", epilog=EXIT_CODES)
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--seed", type=int, default=0, show_default=True)
+@_fails_with_code
+def sample_archive_command(directory: Path, seed: int) -> None:
+    """Write a small synthetic archive in the sources' own file conventions."""
+    from ingest.samples import SampleSettings, write_sample_archive  # only this command needs it
+
+    summary = write_sample_archive(directory, SampleSettings(seed=seed), Reporter().facts)
+    showing.print_samples(Console(), summary)
+
+
+@main.command("serve", epilog=EXIT_CODES)
+@_spec_option
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=int, default=8000, show_default=True)
+@_fails_with_code
+def serve_command(spec_path: Path, host: str, port: int) -> None:
+    """Serve a cube in a folder over HTTP, read-only, for browsing and for notebooks on this machine."""
+    from stac.serving import serve  # only this command needs it
+
+    spec, _ = _open(spec_path, ())
+    if spec.store_location.startswith("s3://"):
+        raise SpecError(
+            Problem("not-a-folder", "an object store serves itself", spec.store, fix="read its public address")
+        )
+    with serve(Path(spec.store_location), host, port) as server:
+        click.echo(f"serving {spec.title} at {server.url} (Ctrl-C ends it)")
+        server.wait()
+
+
+@main.command("explain")
+@click.argument("code", required=False)
+def explain_command(code: str | None) -> None:
+    """What an error code means, at length; without a code, all codes."""
+    if code is None:
+        for name in sorted(CODES):
+            click.echo(name)
+        return
+    if code not in CODES:
+        raise click.BadParameter(f"{code!r} is no code; `cube explain` lists all", param_hint="CODE")
+    click.echo(CODES[code])

@@ -1,0 +1,299 @@
+"""The plan: what is stale and why, what it takes to make it, as a value and before anything is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from importlib.metadata import version as package_version
+from typing import Any
+
+from batch.describing import described
+from batch.jobs import JOBS
+from batch.sections import ProductSpec
+from batch.spec import Spec
+from cube.errors import CubeError, Problem, RefusedError
+from cube.hashing import digest
+from cube.job import BlockTask, Job, JobContext, Prior, ProductView, Template, Work
+from cube.keys import BlockKey, block_keys, known_inputs, map_keys, template_digest
+from cube.layout import Block, Layout, map_layout
+from cube.maps import map_works
+from cube.reading import VersionRef
+from cube.stage import Receipt
+from cube.stores import Store
+from cube.versions import Live, ProductPath, State, read_live, read_state, retractions
+
+PACKAGES = ("numpy", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker")
+"""Packages whose release may decide the bytes of a version."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """A finished block that is taken over from another version of the product."""
+
+    block: str
+    key: str
+    source: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class ProductPlan:
+    """What it takes to bring one product up to date.
+
+    blocks   all of its blocks by id, those of the map layout included
+    compute  blocks to be computed;  take  blocks taken over;  reasons  why blocks are computed, counted
+    refused  problems that forbid it unless they are allowed (retractions)
+    """
+
+    name: str
+    path: ProductPath
+    spec: ProductSpec
+    job: Job = field(repr=False)
+    template: Template = field(repr=False)
+    layouts: Mapping[str, Layout] = field(repr=False)
+    blocks: Mapping[str, BlockKey] = field(repr=False)
+    core: Mapping[str, Any] = field(repr=False)
+    fingerprint: str
+    live: Live | None = field(repr=False)
+    state: State = field(repr=False)
+    compute: tuple[BlockTask, ...] = field(repr=False)
+    take: tuple[Take, ...] = field(repr=False)
+    reasons: Mapping[str, int]
+    refused: tuple[Problem, ...]
+    steps: tuple[tuple[Work, ...], ...] = field(repr=False)
+    current: bool
+
+    @property
+    def memory(self) -> int:
+        """Estimated peak resident set of a worker, bytes."""
+        return max((work.memory for step in self.steps for work in step), default=0)
+
+    @property
+    def bytes_computed(self) -> int:
+        """Uncompressed bytes of the blocks to be computed."""
+        return sum(self._bytes(task.block) for task in self.compute)
+
+    @property
+    def bytes_taken(self) -> int:
+        """Compressed bytes that are copied or linked."""
+        return sum(take.receipt.bytes for take in self.take)
+
+    @property
+    def works(self) -> int:
+        return sum(len(step) for step in self.steps)
+
+    def _bytes(self, block: Block) -> int:
+        group = self.layouts[block.layout].group(block.group)
+        return sum(self.template.arrays[name].bytes(group.slices(block)) for name in group.variables)
+
+    def view(self, ref: VersionRef | None) -> ProductView:
+        """The product as input of others."""
+        keys = {block: key.key for block, key in self.blocks.items() if block.startswith("time/")}
+        layout, provenance = self.layouts["time"], self.job.provenance()
+        return ProductView(
+            self.name, self.path.collection, self.template, layout, keys, provenance, self.fingerprint, ref
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All products in order; `failed` ones that cannot be planned, and `waiting` ones with what they wait for."""
+
+    products: Mapping[str, ProductPlan]
+    failed: Mapping[str, CubeError]
+    waiting: Mapping[str, str]
+
+    @property
+    def stale(self) -> list[ProductPlan]:
+        return [plan for plan in self.products.values() if not plan.current]
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def make_plan(
+    spec: Spec, store: Store, names: list[str], progress: Progress | None = None, executor: Executor | None = None
+) -> Plan:
+    """Plan products in their order; names must hold the inputs of each."""
+    products: dict[str, ProductPlan] = {}
+    failed: dict[str, CubeError] = {}
+    waiting: dict[str, str] = {}
+    for name in names:
+        blocked = next((each for each in spec.inputs(name) if each in failed or each in waiting), None)
+        if blocked:
+            waiting[name] = blocked
+            continue
+        try:
+            views = {each: _planned_view(products[each], store) for each in spec.inputs(name)}
+            products[name] = plan_product(spec, store, name, views, None, frozenset(), progress, executor)
+        except CubeError as error:
+            failed[name] = error
+    return Plan(products, failed, waiting)
+
+
+def _planned_view(plan: ProductPlan, store: Store) -> ProductView:
+    live = plan.live
+    ref = VersionRef(store, plan.path.version(live.version)) if plan.current and live else None
+    return plan.view(ref)
+
+
+def plan_product(
+    spec: Spec,
+    store: Store,
+    name: str,
+    inputs: Mapping[str, ProductView],
+    frozen: Mapping[str, Any] | None = None,
+    damaged: frozenset[str] = frozenset(),
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> ProductPlan:
+    """Plan one product.
+
+    frozen   of a staged version that is to be finished with just what it was begun with
+    damaged  objects of the live version that must not be taken over, by name relative to it
+
+    Raises InputError for inputs that cannot be used, RefusedError where no work fits the budget.
+    """
+    product = spec.products[name]
+    path = ProductPath(product.collection, name)
+    context = JobContext(spec.folder, inputs, frozen, progress, executor)
+    job = JOBS[product.job].create(product.options, context)
+    template = job.template()
+    layouts = {"time": template.layout(product.layout)}
+    keys = block_keys(job, template, layouts["time"])
+    if product.layout.maps and template.time:
+        parts = {each: template.part(each) for each in template.arrays}
+        layouts["map"] = map_layout(layouts["time"], parts, time="time")
+        keys.update(map_keys(template, layouts["time"], layouts["map"], keys))
+    core = described(spec, product, job, template, layouts)
+    blocks = {block: [key.base, key.inputs] for block, key in keys.items()}
+    fingerprint = digest([{**core}, template_digest(template), blocks])
+    core = {**core, "fingerprint": fingerprint, "packages": {each: package_version(each) for each in PACKAGES}}
+    live, state = read_live(store, path), read_state(store, path)
+    current = live is not None and live.manifest["fingerprint"] == fingerprint and not damaged
+    compute: list[BlockTask] = []
+    take: list[Take] = []
+    reasons: Counter[str] = Counter()
+    if not current:
+        for block, key in keys.items():
+            entry = live.manifest["blocks"].get(block) if live else None
+            if entry and damaged.intersection(entry["objects"]):
+                reasons["damaged"] += 1
+                compute.append(BlockTask(Block.parse(block), key.key))
+                continue
+            if live and entry and entry["key"] == key.key:
+                take.append(Take(block, key.key, path.version(live.version), live.receipts[block]))
+                continue
+            prior, reason = _compare(store, path, job, layouts, Block.parse(block), key, live)
+            reasons[reason] += 1
+            compute.append(BlockTask(Block.parse(block), key.key, prior))
+    steps = _steps(job, template, layouts, compute, spec.memory, VersionRef(store, path.version("planned")))
+    refused = tuple(retractions(live, core)) if live and not current else ()
+    return ProductPlan(
+        name,
+        path,
+        product,
+        job,
+        template,
+        layouts,
+        keys,
+        core,
+        fingerprint,
+        live,
+        state,
+        tuple(compute),
+        tuple(take),
+        dict(reasons),
+        (*refused, *_unpermitted(spec, product, job)),
+        steps,
+        current,
+    )
+
+
+def _compare(
+    store: Store,
+    path: ProductPath,
+    job: Job,
+    layouts: Mapping[str, Layout],
+    block: Block,
+    key: BlockKey,
+    live: Live | None,
+) -> tuple[Prior | None, str]:
+    """Why a block must be computed, and what of the live version it can start from."""
+    if live is None:
+        return None, "not built yet"
+    entry = live.manifest["blocks"].get(block.id)
+    if entry is None:
+        return None, "new part of the product"
+    if entry["base"] != key.base:
+        return None, "job, options, layout or cells changed"
+    if block.layout != "time":
+        return None, "its part of time.zarr changed"
+    group = layouts["time"].group(block.group)
+    done = known_inputs(job.identities(group, group.slices(block)), entry["inputs"])
+    if done is None:
+        return None, "inputs changed"
+    if not job.extends:
+        return None, "inputs grew"
+    former = Layout.from_json(live.manifest["layout"]["time"]).group(block.group)
+    receipt = live.receipts[block.id]
+    objects = {name: stored.sha256 for name, stored in receipt.objects.items()}
+    ref = VersionRef(store, path.version(live.version))
+    return Prior(ref, former, block, done, objects), "inputs grew"
+
+
+def _steps(
+    job: Job,
+    template: Template,
+    layouts: Mapping[str, Layout],
+    compute: list[BlockTask],
+    budget: int,
+    ref: VersionRef,
+) -> tuple[tuple[Work, ...], ...]:
+    steps = job.works(layouts["time"], [task for task in compute if task.block.layout == "time"], budget)
+    if "map" in layouts:
+        tasks = [task for task in compute if task.block.layout == "map"]
+        steps += map_works(template, layouts["time"], layouts["map"], ref, tasks, budget)
+    over = [work for step in steps for work in step if work.memory > budget]
+    if over:
+        worst = max(over, key=lambda work: work.memory)
+        raise RefusedError(
+            Problem(
+                "over-budget",
+                f"a worker would need {worst.memory / 2**20:.0f} MiB, `memory` allows {budget / 2**20:.0f} MiB",
+                worst.id,
+                "a worker would be killed for its memory in the middle of the build",
+                "raise `memory`, or cut the product by `area`, `period` or `layout.segment`",
+            )
+        )
+    return tuple(tuple(step) for step in steps if step)
+
+
+def steps_for(plan: ProductPlan, tasks: list[BlockTask], budget: int, ref: VersionRef) -> tuple[tuple[Work, ...], ...]:
+    """The works for just these blocks of a plan, those of the map layout reading the version `ref`."""
+    return _steps(plan.job, plan.template, plan.layouts, tasks, budget, ref)
+
+
+def _unpermitted(spec: Spec, product: ProductSpec, job: Job) -> list[Problem]:
+    """Data that may not or perhaps may not be passed on are not published to a store that others can read."""
+    word = job.provenance().redistribution
+    if (
+        word == "yes"
+        or product.permission
+        or not (spec.storage and (spec.storage.policy != "none" or spec.storage.public_url))
+    ):
+        return []
+    sources = [name for name, each in job.provenance().ancestors if each.redistribution != "yes"]
+    what = "may not be redistributed" if word == "no" else "carry no word on redistribution"
+    origin = f" (from {', '.join(sources)})" if sources else ""
+    return [
+        Problem(
+            "not-permitted",
+            f"the data {what}{origin}, and the store is public",
+            spec.line(product.name),
+            "publishing them could break their licence",
+            "record who permitted it in `permission:`, or use a store that is not public",
+        )
+    ]

@@ -1,0 +1,247 @@
+"""Results of commands as tables for people and JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from batch.build import Outcome
+from batch.plan import Plan, ProductPlan
+from batch.spec import Spec
+from cube.errors import CubeError
+from cube.stores import Store
+from cube.verify import Verified
+from cube.versions import Live, ProductPath, read_live, read_state
+
+
+def size(value: float) -> str:
+    """Bytes as text."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column in {"files", "blocks", "bytes", "compute", "take", "memory", "objects", "read", "archive"}
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _limiting(plan: ProductPlan, plans: Mapping[str, ProductPlan]) -> str | None:
+    """The input whose period ends first, for a derived product."""
+    ends = {
+        name: str(plans[name].core["extent"]["time"]["end"]) for name in plan.job.inputs if plans[name].template.time
+    }
+    return min(ends, key=lambda name: ends[name]) if ends else None
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    products = {}
+    for name, each in plan.products.items():
+        products[name] = {
+            "stale": not each.current,
+            "reasons": dict(each.reasons),
+            "blocks": len(each.blocks),
+            "compute": len(each.compute),
+            "take": len(each.take),
+            "works": each.works,
+            "bytes_computed": each.bytes_computed,
+            "bytes_taken": each.bytes_taken,
+            "memory": each.memory,
+            "extent": each.core["extent"],
+            "limiting_input": _limiting(each, plan.products),
+            "refused": [problem.to_json() for problem in each.refused],
+        }
+    return {
+        "products": products,
+        "failed": {name: _error_json(error) for name, error in plan.failed.items()},
+        "waiting": dict(plan.waiting),
+    }
+
+
+def _error_json(error: CubeError) -> dict[str, Any]:
+    return {"exit_code": error.exit_code, "problems": [problem.to_json() for problem in error.problems]}
+
+
+def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
+    table = _table("product", "to do", "compute", "take", "bytes", "memory", "why")
+    for name, each in plan.products.items():
+        if each.current:
+            table.add_row(name, "nothing", "", "", "", "", "")
+            continue
+        why = "; ".join(f"{reason} ({count})" for reason, count in each.reasons.items()) or "metadata changed"
+        if limiting := _limiting(each, plan.products):
+            why += f"; ends with {limiting}"
+        compute, take = str(len(each.compute)), str(len(each.take))
+        table.add_row(name, "build", compute, take, size(each.bytes_computed), size(each.memory), why)
+    console.print(table)
+    for name, each in plan.products.items():
+        for problem in each.refused:
+            console.print(f"{name}: {problem}", highlight=False, markup=False)
+    for name, error in plan.failed.items():
+        console.print(f"{name}: {error}", highlight=False, markup=False)
+    for name, other in plan.waiting.items():
+        console.print(f"{name}: waits for {other}", highlight=False, markup=False)
+    console.print(f"budget {size(spec.memory)} a worker", highlight=False)
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "built": [vars(each) for each in outcome.built],
+        "current": outcome.current,
+        "failed": {name: _error_json(error) for name, error in outcome.failed.items()},
+        "waiting": outcome.waiting,
+        "exit_code": outcome.exit_code,
+    }
+
+
+def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) -> None:
+    for name, error in outcome.failed.items():
+        live = read_live(store, ProductPath(spec.products[name].collection, name))
+        console.print(f"{name}: {_still(live)}", highlight=False, markup=False)
+        console.print(str(error), highlight=False, markup=False)
+    for name, other in outcome.waiting.items():
+        console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False)
+    if not outcome.built and not outcome.failed:
+        console.print(f"nothing to do: {len(outcome.current)} products are up to date", highlight=False)
+    if outcome.built:
+        console.print("")
+        print_status(console, status_rows(spec, store, [each.name for each in outcome.built]))
+    if outcome.failed:
+        console.print("next: mend what is named above and run the same command again", highlight=False)
+
+
+def _still(live: Live | None) -> str:
+    if live is None:
+        return "nothing of it is published"
+    time = live.manifest["extent"]["time"]
+    until = f" to {time['end']}" if time else ""
+    return f"version {live.version}{until} is still published and unharmed"
+
+
+def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a product: what is published, from its manifest."""
+    rows = []
+    ends: dict[str, str] = {}
+    for name in names:
+        path = ProductPath(spec.products[name].collection, name)
+        live, state = read_live(store, path), read_state(store, path)
+        row: dict[str, Any] = {"product": name, "collection": path.collection, "version": None}
+        if state.staged:
+            row["staged"] = state.staged.version
+        if live is not None:
+            manifest = live.manifest
+            time = manifest["extent"]["time"]
+            if time:
+                ends[name] = time["end"]
+            inputs = [each["name"] for each in manifest["inputs"]["products"] if each["name"] in ends]
+            row |= {
+                "version": live.version,
+                "start": time["start"] if time else None,
+                "end": time["end"] if time else None,
+                "calendar": time["calendar"] if time else None,
+                "limiting_input": min(inputs, key=lambda each: ends[each]) if inputs else None,
+                "files": len(manifest["inputs"]["files"]),
+                "archive_bytes": sum(each["bytes"] for each in manifest["inputs"]["files"]),
+                "bytes": sum(each["bytes"] for each in manifest["objects"].values()),
+                "blocks": len(manifest["blocks"]),
+                "gaps": manifest["gaps"],
+                "href": store.public_href(f"{path.version(live.version)}/time.zarr"),
+            }
+        rows.append(row)
+    return rows
+
+
+def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("product", "version", "period", "files", "archive", "bytes", "blocks", "remarks")
+    for row in rows:
+        if row["version"] is None:
+            table.add_row(row["product"], "not published", "", "", "", "", "", "staged" if row.get("staged") else "")
+            continue
+        period = f"{row['start']} to {row['end']}" if row["start"] else "no time"
+        remarks = []
+        if row["calendar"] not in (None, "standard", "proleptic_gregorian"):
+            remarks.append(row["calendar"])
+        if row["gaps"]:
+            remarks.append(f"{len(row['gaps'])} gaps")
+        if row["limiting_input"]:
+            remarks.append(f"ends with {row['limiting_input']}")
+        table.add_row(
+            row["product"],
+            row["version"],
+            period,
+            str(row["files"]) if row["files"] else "",
+            size(row["archive_bytes"]) if row["files"] else "",
+            size(row["bytes"]),
+            str(row["blocks"]),
+            ", ".join(remarks),
+        )
+    console.print(table)
+
+
+def print_product(console: Console, live: Live, href: str) -> None:
+    manifest = live.manifest
+    time = manifest["extent"]["time"]
+    console.print(f"{manifest['title']} ({manifest['product']}, version {live.version})", highlight=False)
+    if manifest["description"]:
+        console.print(manifest["description"], highlight=False)
+    if time:
+        console.print(
+            f"period   {time['start']} to {time['end']}, step {time['step']}, {time['calendar']}", highlight=False
+        )
+    west, south, east, north = manifest["extent"]["bbox"]
+    console.print(f"area     {west:g}..{east:g} E, {south:g}..{north:g} N", highlight=False)
+    provenance = manifest["provenance"]
+    console.print(f"licence  {provenance['licence']}; redistribution: {provenance['redistribution']}", highlight=False)
+    for citation in provenance["citations"]:
+        console.print(f"cite     {citation['text']}", highlight=False)
+    for gap in manifest["gaps"]:
+        console.print(f"gap      {gap[0]} to {gap[1]}", highlight=False)
+    references = manifest.get("references")
+    if references:
+        text = "; ".join(references["refused"]) if "refused" in references else references["href"]
+        console.print(f"kerchunk {text}", highlight=False)
+    table = _table("variable", "dimensions", "shape", "chunk", "units", "missing")
+    for name, variable in manifest["variables"].items():
+        counts = manifest["missing"].get(name)
+        missing = f"{counts['missing'] / max(1, counts['cells']):.1%}" if counts else ""
+        table.add_row(
+            name,
+            ", ".join(variable["dims"]),
+            " x ".join(map(str, variable["shape"])),
+            " x ".join(map(str, variable["chunks"])),
+            str(variable["attrs"].get("units", "")),
+            missing,
+        )
+    console.print(table)
+    console.print(f'open it: xarray.open_zarr("{href}")', highlight=False, soft_wrap=True)
+
+
+def verified_json(found: Sequence[Verified]) -> list[dict[str, Any]]:
+    return [{**vars(each), "problems": [problem.to_json() for problem in each.problems]} for each in found]
+
+
+def print_verified(console: Console, found: Sequence[Verified]) -> None:
+    table = _table("product", "version", "objects", "read", "bytes", "result")
+    for each in found:
+        result = f"{len(each.problems)} problems" if each.problems else "whole"
+        table.add_row(each.product, each.version, str(each.objects), str(each.read), size(each.bytes), result)
+    console.print(table)
+    for each in found:
+        for problem in each.problems:
+            console.print(str(problem), highlight=False, markup=False)
+
+
+def print_samples(console: Console, summary: Any) -> None:
+    table = _table("family", "files", "bytes")
+    for family, (files, written) in summary.families.items():
+        table.add_row(family, str(files), size(written))
+    table.add_row("all", str(summary.files), size(summary.bytes))
+    console.print(table)

@@ -1,0 +1,52 @@
+"""Dask clusters: where works run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import dask
+import distributed
+
+SETTINGS = {
+    # Nothing of value lives in worker memory: spilling and pausing would only hide a plan that was wrong.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.98,
+    "distributed.scheduler.allowed-failures": 3,
+    "distributed.admin.tick.limit": "30s",
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.worker.multiprocessing-method": "spawn",
+}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def local(workers: int | None, memory: int) -> Iterator[distributed.Client | None]:
+    """A client of worker processes on this machine, of one thread and `memory` bytes each.
+
+    workers  None for one a core; 0 gives no client: works then run in this process, one after another
+    """
+    workers = cores() if workers is None else workers
+    if workers == 0:
+        yield None
+        return
+    with (
+        dask.config.set(SETTINGS),
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory,
+            dashboard_address=None,
+            host="127.0.0.1",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client

@@ -1,0 +1,120 @@
+"""Reading a cube: from its STAC catalogue to xarray datasets, on a directory, an object store or over HTTP."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from cube.errors import MissingObjectError, Problem
+from cube.reading import strict
+from cube.stores import Storage, Store, open_store
+from cube.stores.zarr_store import ZarrReader
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One product as the catalogue shows it."""
+
+    name: str
+    collection: str
+    title: str
+    start: str | None
+    end: str | None
+    key: str
+
+
+class Cube(Mapping[str, xr.Dataset]):
+    """The products of a cube by name; `cube["tamsat-rainfall"]` opens one."""
+
+    def __init__(self, location: str | Path, storage: Mapping[str, Any] | None = None) -> None:
+        self._store: Store = open_store(location, Storage(**storage) if storage else None)
+        self._entries: dict[str, Entry] | None = None
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """What is published, by product name. Raises MissingObjectError where there is no cube."""
+        if self._entries is None:
+            self._entries = {entry.name: entry for entry in self._walk()}
+        return self._entries
+
+    def _walk(self) -> Iterator[Entry]:
+        catalog = self._json("catalog.json")
+        for collection in _links(catalog, "child", "catalog.json"):
+            for key in _links(self._json(collection), "item", collection):
+                item = self._json(key)
+                properties = item["properties"]
+                yield Entry(
+                    item["id"],
+                    item["collection"],
+                    properties.get("title", item["id"]),
+                    properties.get("start_datetime") or properties.get("datetime"),
+                    properties.get("end_datetime") or properties.get("datetime"),
+                    key,
+                )
+
+    def item(self, product: str) -> dict[str, Any]:
+        """The STAC item as it is now. Raises MissingObjectError for an unknown product."""
+        entry = self.entries.get(product)
+        if entry is None:
+            names = ", ".join(sorted(self.entries)) or "nothing"
+            raise MissingObjectError(
+                Problem(
+                    "product-unknown",
+                    f"there is no product {product!r}",
+                    str(self._store.url),
+                    fix=f"published are: {names}",
+                )
+            )
+        return self._json(entry.key)
+
+    def open(self, product: str, layout: str = "time", **options: Any) -> xr.Dataset:
+        """A product as an xarray dataset; a missing object is an error, not fill.
+
+        layout   "time" for whole series of few cells, "map" for whole maps of few steps (where published)
+        options  passed to `xarray.open_zarr`
+
+        Raises MissingObjectError for an unknown product or a layout it does not have.
+        """
+        item = self.item(product)
+        folder = posixpath.dirname(self.entries[product].key)
+        version = item["properties"]["version"]
+        if layout not in item["assets"]:
+            what = f"{product} has no layout {layout!r}"
+            raise MissingObjectError(
+                Problem("layout-unknown", what, str(self._store.url), fix="open it with layout='time'")
+            )
+        with strict():
+            reader = ZarrReader(self._store, f"{folder}/{version}/{layout}.zarr")
+            dataset: xr.Dataset = xr.open_zarr(reader, consolidated=True, **options)
+            return dataset
+
+    def _json(self, key: str) -> dict[str, Any]:
+        return dict(json.loads(self._store.get(key)))
+
+    def __getitem__(self, product: str) -> xr.Dataset:
+        return self.open(product)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, product: object) -> bool:
+        return product in self.entries
+
+    def __repr__(self) -> str:
+        rows = [f"  {e.name:<40} {(e.start or '')[:10]} {(e.end or '')[:10]}  {e.title}" for e in self.entries.values()]
+        return "\n".join([f"<Cube {self._store.url}>", *rows])
+
+
+def _links(value: Mapping[str, Any], rel: str, key: str) -> list[str]:
+    """Keys that a catalogue object links to; links are relative to the object."""
+    base = posixpath.dirname(key)
+    return [posixpath.normpath(posixpath.join(base, link["href"])) for link in value["links"] if link["rel"] == rel]

@@ -1,0 +1,150 @@
+"""The writers' lock: a lease in one object, so that two builds do not do the same work twice.
+
+Correctness does not rest on it: versions never share a prefix and the item is one PUT. A lease is stale when its
+counter has not moved for `LEASE_SECONDS` of the *waiter's* monotonic clock, so clocks that differ do no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from cube.errors import BusyError, CubeError, Problem
+from cube.hashing import readable
+from cube.stores import Store
+
+KEY = "lock"
+LEASE_SECONDS = 60.0
+RENEW_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A held lock; picklable, so that workers can check it."""
+
+    store: Store
+    token: str
+
+    def check(self) -> None:
+        """Raise BusyError if the lock is no longer ours."""
+        held = _read(self.store)
+        if held is None or held[1].get("token") != self.token:
+            raise _busy(held[1] if held else {}, "the lock was lost while this build was at work")
+
+
+def _read(store: Store) -> tuple[bytes, dict[str, Any]] | None:
+    if store.head(KEY) is None:
+        return None
+    raw = store.get(KEY)
+    try:
+        return raw, dict(json.loads(raw))
+    except ValueError:
+        return raw, {}
+
+
+def _busy(held: dict[str, Any], what: str) -> BusyError:
+    holder = f"process {held.get('process')} on {held.get('host')}, started {held.get('started')}" if held else "nobody"
+    return BusyError(
+        Problem(
+            "locked",
+            f"{what}; it is held by {holder}",
+            KEY,
+            "two builds at once would do the same work twice",
+            "wait for the other build to end; a lock whose holder died is taken over by itself",
+        )
+    )
+
+
+def _is_alive(held: dict[str, Any]) -> bool | None:
+    """Whether the holder lives, where it is a process of this machine; None where that cannot be known."""
+    if held.get("host") != socket.gethostname():
+        return None
+    try:
+        return bool(abs(psutil.Process(int(held["process"])).create_time() - float(held["process_started"])) < 1)
+    except psutil.NoSuchProcess:
+        return False
+    except (KeyError, TypeError, ValueError, psutil.Error):
+        return None
+
+
+def _mine(token: str, counter: int) -> dict[str, Any]:
+    return {
+        "token": token,
+        "counter": counter,
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "process_started": psutil.Process().create_time(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(psutil.Process().create_time())),
+    }
+
+
+def _acquire(store: Store, waiting: Callable[[dict[str, Any]], None] | None) -> tuple[str, bytes]:
+    token = secrets.token_hex(8)
+    mine = readable(_mine(token, 0))
+    watched: bytes | None = None
+    since = time.monotonic()
+    while True:
+        held = _read(store)
+        if held is None:
+            if store.put_if_unchanged(KEY, mine, None):
+                return token, mine
+            continue
+        raw, content = held
+        alive = _is_alive(content)
+        if alive is False or (raw == watched and time.monotonic() - since > LEASE_SECONDS):
+            if store.put_if_unchanged(KEY, mine, raw):
+                return token, mine
+            continue
+        if alive or (watched is not None and raw != watched):
+            raise _busy(content, "another build is at work")
+        if watched is None:
+            watched, since = raw, time.monotonic()
+            if waiting:
+                waiting(content)
+        time.sleep(min(1.0, LEASE_SECONDS / 20))
+
+
+@contextmanager
+def hold(store: Store, waiting: Callable[[dict[str, Any]], None] | None = None) -> Iterator[Lease]:
+    """Hold the lock, renewing it in the background.
+
+    waiting  called once with the holder while it is found out whether the holder is alive
+
+    Raises BusyError when another build holds it and is alive.
+    """
+    token, raw = _acquire(store, waiting)
+    stop = threading.Event()
+
+    def renew() -> None:
+        nonlocal raw
+        counter = 0
+        while not stop.wait(RENEW_SECONDS):
+            counter += 1
+            new = readable(_mine(token, counter))
+            try:
+                if not store.put_if_unchanged(KEY, new, raw):
+                    return  # lost: the next check before a write says so
+            except CubeError:
+                continue  # a store that fails for a moment must not end the lease
+            raw = new
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield Lease(store, token)
+    finally:
+        stop.set()
+        thread.join()
+        held = _read(store)
+        if held and held[1].get("token") == token:
+            store.delete(KEY)

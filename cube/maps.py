@@ -1,0 +1,59 @@
+"""The second layout for maps, made from a version's own time-optimised arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cube.job import BlockTask, Template, Work
+from cube.layout import Layout
+from cube.reading import VersionRef
+from cube.rechunk import Rechunked, Slices, rechunk_works
+
+
+@dataclass(frozen=True)
+class LayoutReader:
+    """Reads one variable from the time-optimised layout of a version."""
+
+    ref: VersionRef
+    variable: str
+
+    def within(self, window: Slices) -> LayoutReader:
+        return self
+
+    def read(self, window: Slices, out: np.ndarray[Any, Any], done: int) -> None:
+        out[...] = self.ref.read([self.variable], window)[self.variable].values
+
+    def steps(self, window: Slices) -> tuple[int, int] | None:
+        part = window.get("time")
+        return (part.start, part.stop) if part else None
+
+
+def map_works(
+    template: Template, layout: Layout, maps: Layout, ref: VersionRef, tasks: list[BlockTask], budget: int
+) -> list[list[Work]]:
+    """Works that make blocks of the map layout, once all blocks of the time layout are written.
+
+    Raises RefusedError where the budget does not hold one shard with its intermediate chunks.
+    """
+    steps: list[list[Work]] = []
+    for group in maps.groups:
+        chosen = [task for task in tasks if task.block.group == group.name]
+        for name in group.variables if chosen else ():
+            spec = template.arrays[name]
+            source = Rechunked(
+                template.part(name),
+                group,
+                spec.fill,
+                spec.dtype,
+                layout.group_of(name).chunks(spec.dims, spec.sizes),
+                LayoutReader(ref, name),
+                "map",
+            )
+            for position, works in enumerate(rechunk_works(source, chosen, budget)):
+                if position == len(steps):
+                    steps.append([])
+                steps[position] += works
+    return steps

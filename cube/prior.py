@@ -1,0 +1,45 @@
+"""Taking the beginning of a growing block from the live version, proven by its checksums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from cube.errors import IntegrityError, Problem
+from cube.hashing import sha256
+from cube.job import Prior
+from cube.reading import strict
+
+
+def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
+    """The block of one variable as the live version holds it, cut at that version's time axis.
+
+    Raises IntegrityError where an object is not what the manifest says.
+    """
+    layout = prior.block.layout
+    prototype = default_buffer_prototype()
+    names = [f"{layout}.zarr/{variable}/zarr.json"]
+    names += [name for name in prior.objects if name.startswith(f"{layout}.zarr/{variable}/c")]
+    objects: dict[str, Buffer] = {}
+    for name in names:
+        data = prior.ref.store.get(f"{prior.ref.prefix}/{name}")
+        if name in prior.objects and sha256(data) != prior.objects[name]:
+            raise IntegrityError(
+                Problem(
+                    "object-changed",
+                    "the object is not what was proven when it was written",
+                    f"{prior.ref.prefix}/{name}",
+                    "appending to it would carry the damage into the next version",
+                    "`cube build --repair`",
+                )
+            )
+        objects[name.removeprefix(f"{layout}.zarr/")] = prototype.buffer.from_bytes(data)
+    with strict():
+        array = zarr.open_array(MemoryStore(objects), path=variable, mode="r", zarr_format=3)
+        dims = tuple(str(dim) for dim in array.metadata.dimension_names or ())  # type: ignore[union-attr]
+        slices = prior.group.slices(prior.block)
+        return np.asarray(array[tuple(slices.get(dim, slice(None)) for dim in dims)])

@@ -1,0 +1,211 @@
+"""A staged version: blocks are written in place under its own prefix, each proven by a mark in the ledger.
+
+Nothing here is visible to readers: the version becomes the product's only when its STAC item is flipped to it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cube.errors import ComputeError, Problem
+from cube.hashing import readable, sha256
+from cube.job import BlockTask, Result, Work
+from cube.layout import Block, Layout
+from cube.lock import Lease
+from cube.stores import Store
+from cube.structure import encode_block
+
+PARALLEL_REQUESTS = 16
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object of a version, as written."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The proof of one block, as it stands in the ledger. Objects are named relative to the version."""
+
+    block: str
+    key: str
+    objects: Mapping[str, Stored]
+    missing: Mapping[str, int]
+    cells: Mapping[str, int]
+    steps: tuple[int, int] | None
+    taken: bool = False
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+    @property
+    def bytes(self) -> int:
+        return sum(stored.bytes for stored in self.objects.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Receipt:
+        objects = {name: Stored(**stored) for name, stored in value["objects"].items()}
+        steps = tuple(value["steps"]) if value["steps"] else None
+        return cls(**{**value, "objects": objects, "steps": steps})
+
+
+def peak_resident() -> int:
+    """Largest resident set of this process so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@dataclass(frozen=True)
+class Scratchpad:
+    """Intermediate arrays of first passes, as `.npy` objects on a store."""
+
+    store: Store
+    prefix: str
+
+    def put(self, name: str, values: np.ndarray[Any, Any]) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        self.store.put(f"{self.prefix}/{name}", buffer.getbuffer(), immutable=False)
+
+    def get(self, name: str) -> np.ndarray[Any, Any]:
+        values: np.ndarray[Any, Any] = np.load(io.BytesIO(self.store.get(f"{self.prefix}/{name}")), allow_pickle=False)
+        return values
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A staged version as workers see it; picklable.
+
+    prefix    COLLECTION/PRODUCT/VERSION on the store
+    metadata  every array's `zarr.json` by layout name and key
+    lease     the writers' lock, checked before each write
+    """
+
+    store: Store
+    prefix: str
+    layouts: Mapping[str, Layout]
+    metadata: Mapping[str, Mapping[str, bytes]]
+    scratch: Scratchpad
+    lease: Lease | None = None
+
+    def mark_key(self, name: str) -> str:
+        return f"{self.prefix}/ledger/{name}.json"
+
+    def write(self, result: Result, task: BlockTask, started: float) -> Receipt:
+        """Write the shards of a block, then its mark. Raises ComputeError for data that do not fit the template."""
+        block = result.block
+        group = self.layouts[block.layout].group(block.group)
+        metadata = self.metadata[block.layout]
+        data = {name: _fitting(result.data, name, block, metadata, group.slices(block)) for name in group.variables}
+        missing, cells = {}, {}
+        for name, array in data.items():
+            missing[name], cells[name] = _missing(array, metadata[f"{name}/zarr.json"]), array.size
+        shards = encode_block(metadata, group, block, data)
+        if self.lease:
+            self.lease.check()
+        objects = {}
+        for key, value in shards.items():
+            name = f"{block.layout}.zarr/{key}"
+            self.store.put(f"{self.prefix}/{name}", value)
+            objects[name] = Stored(len(value), sha256(value))
+        receipt = Receipt(
+            block.id,
+            task.key,
+            objects,
+            missing,
+            cells,
+            result.steps,
+            seconds=time.monotonic() - started,
+            peak_bytes=peak_resident(),
+        )
+        self.mark(receipt)
+        return receipt
+
+    def mark(self, receipt: Receipt) -> None:
+        self.store.put(self.mark_key(receipt.block), readable(receipt.to_json()), immutable=False)
+
+    def marked(self, blocks: Iterable[tuple[str, str]]) -> dict[str, Receipt]:
+        """Receipts of those of the (block id, key) pairs that are done under just that key."""
+
+        def find(pair: tuple[str, str]) -> Receipt | None:
+            if self.store.head(self.mark_key(pair[0])) is None:
+                return None
+            receipt = Receipt.from_json(json.loads(self.store.get(self.mark_key(pair[0]))))
+            return receipt if receipt.key == pair[1] else None
+
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            found = pool.map(find, list(blocks))
+            return {receipt.block: receipt for receipt in found if receipt}
+
+    def passed(self, work: Work) -> bool:
+        """Whether a first pass is done."""
+        return self.store.head(self.mark_key(f"passes/{work.id}")) is not None
+
+    def take(self, block: str, key: str, source: str, old: Receipt) -> Receipt:
+        """Take a block over from another version of the product: copies its objects by name, then marks it."""
+        for name in old.objects:
+            self.store.copy(f"{source}/{name}", f"{self.prefix}/{name}")
+        receipt = Receipt(block, key, old.objects, old.missing, old.cells, old.steps, taken=True)
+        self.mark(receipt)
+        return receipt
+
+
+def execute(work: Work, stage: Stage) -> list[Receipt]:
+    """Do one work on a worker: compute, write, mark; only the small receipts return."""
+    started = time.monotonic()
+    tasks = {task.block: task for task in work.tasks}
+    receipts = []
+    for result in work.run(stage.scratch):
+        receipts.append(stage.write(result, tasks.pop(result.block), started))
+        started = time.monotonic()
+    if tasks:
+        names = ", ".join(sorted(block.id for block in tasks))
+        raise ComputeError(Problem("block-not-made", f"the job did not return {names}", work.id))
+    if not work.tasks:
+        mark = {"block": work.id, "peak_bytes": peak_resident(), "seconds": time.monotonic() - started}
+        stage.store.put(stage.mark_key(f"passes/{work.id}"), readable(mark), immutable=False)
+    return receipts
+
+
+def _fitting(
+    data: xr.Dataset, name: str, block: Block, metadata: Mapping[str, bytes], slices: Mapping[str, slice]
+) -> xr.DataArray:
+    """A variable of a result in the template's dimension order, or ComputeError where it does not fit."""
+    wanted = json.loads(metadata[f"{name}/zarr.json"])
+    dims = wanted["dimension_names"]
+    shape = tuple(
+        part.stop - part.start if (part := slices.get(dim)) else size
+        for dim, size in zip(dims, wanted["shape"], strict=True)
+    )
+    found = data.get(name)
+    if found is None or set(found.dims) != set(dims):
+        text = "nothing" if found is None else f"dimensions {sorted(map(str, found.dims))}"
+        raise ComputeError(Problem("block-misfit", f"{text} where {dims} were declared", f"{block.id} {name}"))
+    found = found.transpose(*dims)
+    dtype = np.dtype(wanted["data_type"])
+    if found.shape != shape or found.dtype != dtype:
+        text = f"{found.dtype} {found.shape} where {dtype} {shape} was declared"
+        raise ComputeError(Problem("block-misfit", text, f"{block.id} {name}"))
+    return found
+
+
+def _missing(array: xr.DataArray, metadata: bytes) -> int:
+    """Cells that hold the template's fill; without a declared one, NaN in floats."""
+    declared = json.loads(metadata)["attributes"].get("_FillValue")
+    if declared is not None:
+        return int(np.count_nonzero(array.values == array.dtype.type(declared)))
+    return int(np.count_nonzero(np.isnan(array.values))) if array.dtype.kind == "f" else 0

@@ -1,0 +1,12 @@
+#!/bin/sh
+# The main job once, on generated data: archive files in, a published cube out, read back by plain xarray.
+set -eu
+bin=${1:?usage: demo.sh BIN FOLDER} demo=${2:?usage: demo.sh BIN FOLDER}
+started=$(date +%s)
+mkdir -p "$demo"
+cp examples/demo/cube.yaml "$demo/cube.yaml"
+[ -f "$demo/archive/README.txt" ] || "$bin/cube" sample-archive "$demo/archive"
+"$bin/cube" build --spec "$demo/cube.yaml"
+"$bin/cube" status --spec "$demo/cube.yaml"
+"$bin/python" examples/demo/read.py "$demo/cube"
+echo "the demo ran in $(($(date +%s) - started)) s"

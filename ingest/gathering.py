@@ -1,0 +1,207 @@
+"""Identity and facts of all files of an archive: remembered ones by one query, new ones in parallel processes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cube.errors import InputError, Problem
+from ingest import remote
+from ingest.archive import ArchiveFile
+from ingest.discovery import Found, nothing
+from ingest.facts import FACTS_REVISION, FileFacts, Structure, gather
+from ingest.identity import IdentityCache, Known
+from ingest.opening import NativeFile, Stamp, check_length, held, is_remote, stamp_of, unreadable
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files done and of all files."""
+
+_BATCH = 64
+_ALONE = 256
+"""Fewer new files than this are not worth starting processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A file that can be read, and what it holds."""
+
+    file: ArchiveFile
+    facts: FileFacts
+
+
+@dataclass
+class Inventory:
+    """All files, the blobs that their facts name, and what is wrong with the files that cannot be read."""
+
+    files: list[Gathered]
+    structures: dict[str, Structure]
+    blobs: dict[str, bytes]
+    problems: list[Problem]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    known: dict[str, Known]
+    blobs: dict[str, bytes]
+    problems: dict[str, Problem]
+
+
+def take_inventory(
+    found: Sequence[Found],
+    group: str,
+    coordinates: bool,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Inventory:
+    """Look at every file; nothing is raised for files that cannot be read.
+
+    executor  runs the new ones; without it, and with many of them, this machine's processors do
+    """
+    kind = f"{FACTS_REVISION}:{group}:{int(coordinates)}"
+    cache = IdentityCache()
+    stamps, problems = _stamps(found)
+    known = {place: each for place, each in cache.find(list(stamps), kind).items() if each.stamp == stamps[place]}
+    blobs = cache.blobs(_named(known))
+    if not _named(known) <= blobs.keys():
+        known = {}
+    new = [each for each in found if each.location in stamps and each.location not in known]
+    done = len(known)
+    for outcome in _run(new, stamps, group, coordinates, executor):
+        # What was gathered is kept at once: a run that is killed need not begin again.
+        cache.keep(outcome.known, outcome.blobs, kind)
+        known |= outcome.known
+        blobs |= outcome.blobs
+        problems |= outcome.problems
+        done += len(outcome.known) + len(outcome.problems)
+        if progress:
+            progress(done, len(found))
+    files = [
+        Gathered(_archive_file(each, known[each.location]), _facts(known[each.location]))
+        for each in found
+        if each.location in known
+    ]
+    structures = {name: Structure.from_text(blobs[name].decode()) for name in {each.facts.structure for each in files}}
+    ordered = [problems[each.location] for each in found if each.location in problems]
+    return Inventory(files, structures, blobs, ordered)
+
+
+def _archive_file(found: Found, known: Known) -> ArchiveFile:
+    return ArchiveFile(found.location, found.name, int(known.stamp[0]), known.sha256, known.stamp, found.storage)
+
+
+def _facts(known: Known) -> FileFacts:
+    return FileFacts.from_text(known.facts)
+
+
+def _named(known: dict[str, Known]) -> set[str]:
+    names: set[str] = set()
+    for text in {each.facts for each in known.values()}:
+        facts = FileFacts.from_text(text)
+        names |= {facts.structure, *facts.arrays.values()}
+    return names
+
+
+def _stamps(found: Sequence[Found]) -> tuple[dict[str, Stamp], dict[str, Problem]]:
+    stamps: dict[str, Stamp] = {}
+    problems: dict[str, Problem] = {}
+    for each in found:
+        unmatched = nothing(each)
+        if unmatched:
+            problems[each.location] = unmatched
+            continue
+        try:
+            if is_remote(each.location):
+                info = remote.information(each.location, each.storage)
+                if info is None:
+                    raise FileNotFoundError(2, "no such object")
+                stamp = remote.stamp_of(info)
+            else:
+                stamp = stamp_of(Path(each.location).stat())
+            if stamp[0] == 0:
+                problems[each.location] = Problem(
+                    "file-empty",
+                    "it has zero bytes",
+                    each.name,
+                    "the period it should hold would be missing",
+                    "fetch it again, or remove it from `files`",
+                )
+            else:
+                stamps[each.location] = stamp
+        except OSError as error:
+            problems[each.location] = unreadable(each.name, error)
+    return stamps, problems
+
+
+def _run(
+    new: Sequence[Found], stamps: dict[str, Stamp], group: str, coordinates: bool, executor: Executor | None
+) -> Iterator[_Outcome]:
+    batches = [new[at : at + _BATCH] for at in range(0, len(new), _BATCH)]
+    arguments = [
+        (batch, {each.location: stamps[each.location] for each in batch}, group, coordinates) for batch in batches
+    ]
+    if executor is None and len(new) < _ALONE:
+        yield from (_look(*each) for each in arguments)
+        return
+    with _processes(executor) as pool:
+        yield from pool.map(_look, *zip(*arguments, strict=True))
+
+
+@contextmanager
+def _processes(executor: Executor | None) -> Iterator[Executor]:
+    if executor is not None:
+        yield executor
+        return
+    # Spawned: a process forked from one with threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=context) as pool:
+        yield pool
+
+
+def _look(found: Sequence[Found], stamps: dict[str, Stamp], group: str, coordinates: bool) -> _Outcome:
+    outcome = _Outcome({}, {}, {})
+    for each in found:
+        try:
+            stamp, sha256, (facts, blobs) = _gather(each, stamps[each.location], group, coordinates)
+            outcome.known[each.location] = Known(stamp, sha256, facts.to_text())
+            outcome.blobs.update(blobs)
+        except InputError as error:
+            outcome.problems[each.location] = error.problems[0]
+        except KeyError:
+            outcome.problems[each.location] = Problem(
+                "no-variables",
+                f"it has no group {group}: it is not a file of this source",
+                each.name,
+                fix="correct `files` or `source`",
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            # netCDF raises RuntimeError for damage that it meets after opening.
+            outcome.problems[each.location] = unreadable(each.name, error)
+    return outcome
+
+
+def _gather(
+    found: Found, stamp: Stamp, group: str, coordinates: bool
+) -> tuple[Stamp, str, tuple[FileFacts, dict[str, bytes]]]:
+    if is_remote(found.location):
+        path, sha256 = remote.download(found.location, found.storage, int(stamp[0]))
+        return stamp, sha256, _facts_of(str(path), group, coordinates)
+    with held(found.location, stamp, found.name) as descriptor:
+        sha256 = _sha256(descriptor)
+        check_length(descriptor)
+        return stamp, sha256, _facts_of(found.location, group, coordinates)
+
+
+def _facts_of(path: str, group: str, coordinates: bool) -> tuple[FileFacts, dict[str, bytes]]:
+    with NativeFile(path) as native:
+        return gather(native, group, coordinates)
+
+
+def _sha256(descriptor: int) -> str:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,46 @@
+"""The options of the `ingest` job."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from cube.options import Strict
+from cube.stores import Storage
+from ingest.selection import IngestSelection
+
+
+class ReferenceOptions(Strict):
+    """Kerchunk references to the original files."""
+
+    base_url: str = Field(
+        pattern=r"^(https?|s3)://",
+        description="public address of the folder that the file pattern starts at; references never hold local paths",
+        examples=["https://data.example.org/archive/tamsat/"],
+    )
+
+
+class IngestOptions(IngestSelection):
+    """Archive files become a product."""
+
+    product_fields: ClassVar[tuple[str, ...]] = ()
+
+    source: str = Field(description="convention of the files: tamsat, cru, haduk, isimip, smap, tropomi, jules or cf")
+    files: str | tuple[str, ...] = Field(
+        description="paths, glob patterns (`**` for folders of any depth), s3:// patterns or http(s):// addresses",
+        examples=["archive/tamsat/**/rfe*.nc"],
+    )
+    archive: Storage | None = Field(None, description="how an object store that holds the files is reached")
+    references: ReferenceOptions | None = Field(
+        None, description="also publish kerchunk references to the original files, where they can be right"
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from ingest.sources import SOURCES  # the declarations import this module's neighbours
+
+        if value not in SOURCES:
+            raise ValueError(f"{value!r} is no source; known are {', '.join(sorted(SOURCES))}")
+        return value

@@ -1,0 +1,93 @@
+"""The layout covers every cell once, stays within its sizes, and does not move when a product grows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cube.layout import MIB, Block, Layout, Part, map_layout, time_layout
+
+shapes = st.tuples(st.integers(1, 40000), st.integers(1, 400), st.integers(1, 400))
+
+
+def laid_out(shape, segment=None, itemsize=4, read=0):
+    part = Part("pr", ("time", "lat", "lon"), shape, itemsize)
+    layout = time_layout([[part]], time="time", space=("lat", "lon"), segment=segment, read_bytes_per_step_cell=read)
+    return part, layout
+
+
+@given(shape=shapes, segment=st.one_of(st.none(), st.integers(1, 4000)), itemsize=st.sampled_from([1, 2, 4, 8]))
+def test_chunk_or_shard_is_beyond_its_size(shape, segment, itemsize):
+    part, layout = laid_out(shape, segment, itemsize)
+    group = layout.groups[0]
+    sizes = dict(zip(part.dims, part.shape, strict=True))
+    chunk, shard = group.chunks(part.dims, sizes), group.shards(part.dims, sizes)
+    assert all(outer % inner == 0 for outer, inner in zip(shard, chunk, strict=True))
+    assert math.prod(chunk) * itemsize <= 4 * MIB
+    # One cell over a whole segment is the least a shard can be.
+    assert math.prod(shard) * itemsize <= max(64 * MIB, 2 * shard[0] * itemsize)
+
+
+@settings(max_examples=50)
+@given(
+    shape=st.tuples(st.integers(1, 3000), st.integers(1, 60), st.integers(1, 60)),
+    segment=st.one_of(st.none(), st.integers(100, 2000)),
+)
+def test_cell_is_in_no_block_or_in_two(shape, segment):
+    _, layout = laid_out(shape, segment)
+    group = layout.groups[0]
+    covered = sum(math.prod(s.stop - s.start for s in group.slices(block).values()) for block in layout.blocks())
+    assert covered == math.prod(shape)
+    assert len({block.id for block in layout.blocks()}) == math.prod(group.grid)
+
+
+@given(shape=shapes, more=st.integers(1, 4000), segment=st.integers(1, 4000))
+def test_growth_along_time_moves_chunks_of_a_segmented_product(shape, more, segment):
+    before = laid_out(shape, segment)[1].groups[0]
+    after = laid_out((shape[0] + more, *shape[1:]), segment)[1].groups[0]
+    assert before.key_json() == after.key_json()
+    whole = [block for block in laid_out(shape, segment)[1].blocks() if (block.index[0] + 1) * segment <= shape[0]]
+    assert all(before.slices(block) == after.slices(block) for block in whole)
+
+
+def test_long_scenario_has_some_hundreds_of_blocks():
+    _, layout = laid_out((34333, 296, 284))
+    assert 100 <= len(list(layout.blocks())) <= 300
+
+
+def test_reduction_with_tiny_output_is_cut_by_what_it_reads():
+    _, layout = laid_out((94, 296, 284), itemsize=2, read=366 * 4)
+    group = layout.groups[0]
+    for block in layout.blocks():
+        cells = math.prod(s.stop - s.start for name, s in group.slices(block).items() if name != "time")
+        assert cells * 94 * 366 * 4 <= 512 * MIB
+
+
+def test_window_finds_just_the_blocks_it_touches():
+    _, layout = laid_out((7305, 100, 120), segment=1000)
+    group = layout.groups[0]
+    window = {"time": slice(990, 2005), "lat": slice(13, 40)}
+    found = {block.id for block in layout.overlapping("pr", window)}
+    for block in layout.blocks():
+        part = group.slices(block)
+        touches = all(part[d].start < w.stop and w.start < part[d].stop for d, w in window.items())
+        assert (block.id in found) == touches
+
+
+def test_layout_survives_json():
+    _, layout = laid_out((7305, 100, 120), segment=1000)
+    assert Layout.from_json(layout.to_json()) == layout
+    for block in layout.blocks():
+        assert Block.parse(block.id) == block
+
+
+def test_map_layout_holds_whole_maps_of_each_variable():
+    part, layout = laid_out((7305, 100, 120), segment=1000)
+    maps = map_layout(layout, {"pr": part}, time="time")
+    sizes = dict(zip(part.dims, part.shape, strict=True))
+    chunk = maps.groups[0].chunks(part.dims, sizes)
+    assert chunk[1:] == (100, 120)
+    assert np.prod(chunk) * 4 <= 4 * MIB
