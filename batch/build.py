@@ -14,7 +14,7 @@ from typing import Any
 
 import distributed
 
-from batch.catalogue import mend_catalogue, object_bytes
+from batch.catalogue import mend_catalogue, object_bytes, public_base, reading_options
 from batch.plan import ProductPlan, make_plan, plan_product, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
@@ -203,7 +203,12 @@ class Builder:
             raise RefusedError(lost)
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         item = compose_item(
-            manifest, version=state.staged.version, published=now, created=_created(plan, now), base_href=None
+            manifest,
+            version=state.staged.version,
+            published=now,
+            created=_created(plan, now),
+            base_href=public_base(self.store),
+            storage_options=reading_options(self.store, self.spec.storage),
         )
         self.lease.check()
         publish(self.store, plan.path, plan.live, object_bytes(item), state)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch.spec import Spec
-from cube.stores import Store
+from cube.stores import Storage, Store
 from cube.versions import ProductPath
 from stac.catalogue import compose_catalog
 from stac.collections import compose_collection
@@ -16,6 +16,19 @@ from stac.collections import compose_collection
 def object_bytes(value: Mapping[str, Any]) -> bytes:
     """A STAC object as it is stored."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def public_base(store: Store) -> str | None:
+    """The address of the cube's root for readers without credentials; None where there is none."""
+    href = store.public_href("catalog.json")
+    return href.removesuffix("/catalog.json") if href.startswith(("http://", "https://")) else None
+
+
+def reading_options(store: Store, storage: Storage | None) -> dict[str, Any] | None:
+    """What readers of a store without public address need beside the address; never secrets."""
+    if not store.url.startswith("s3://") or public_base(store) or storage is None or not storage.endpoint_url:
+        return None
+    return {"client_kwargs": {"endpoint_url": storage.endpoint_url}}
 
 
 def mend_catalogue(spec: Spec, store: Store) -> list[str]:
@@ -28,14 +41,24 @@ def mend_catalogue(spec: Spec, store: Store) -> list[str]:
             items.setdefault(product.collection, []).append(json.loads(store.get(key)))
     if not items:
         return []
+    base = public_base(store)
     collections = []
     wanted: dict[str, bytes] = {}
     for name, found in sorted(items.items()):
         about = spec.collections[name]
-        collection = compose_collection(name, found, title=about.title or name, description=about.description or "")
+        collection = compose_collection(
+            name,
+            found,
+            title=about.title or name,
+            description=about.description or about.title or name,
+            base_href=base,
+            root_title=spec.title,
+        )
         collections.append(collection)
         wanted[f"{name}/collection.json"] = object_bytes(collection)
-    catalog = compose_catalog(collections, title=spec.title, description=spec.description or spec.title, id=spec.id)
+    catalog = compose_catalog(
+        collections, title=spec.title, description=spec.description or spec.title, id=spec.id, base_href=base
+    )
     wanted["catalog.json"] = object_bytes(catalog)
     written = []
     for key, data in wanted.items():

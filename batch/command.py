@@ -94,6 +94,26 @@ def main() -> None:
     """Builds and reads a climate-impact datacube: declared products as time-optimised Zarr with STAC metadata."""
 
 
+@main.command("init", epilog=EXIT_CODES)
+@_spec_option
+@_fails_with_code
+def init_command(spec_path: Path) -> None:
+    """Prepare the store: the folder or bucket and, where the specification says so, its public-read policy and CORS."""
+    spec, _ = _open(spec_path, ())
+    store = open_store(spec.store_location, spec.storage)
+    if store.url.startswith("s3://"):
+        from cube.stores.s3 import S3Store  # its clients take long to import
+        from cube.stores.s3_public import create_bucket, make_public
+
+        assert isinstance(store, S3Store)
+        create_bucket(store)
+        if store.storage.policy != "none":
+            make_public(store)
+    else:
+        Path(spec.store_location).mkdir(parents=True, exist_ok=True)
+    click.echo(f"{spec.store} is ready; next: cube plan --spec {spec_path}")
+
+
 @main.command("plan", epilog=EXIT_CODES)
 @click.argument("products", nargs=-1)
 @_spec_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HALF_SCHEME = re.compile(r"(s3|https?|file):(?!//)", re.IGNORECASE)
@@ -13,6 +14,8 @@ STORE_SCHEMES = ("file", "s3")
 
 def resolve(text: str, folder: Path) -> str:
     """`text` as an absolute path or an address; relative paths start at `folder`, `~` is the home folder."""
+    if text.startswith("file://"):
+        return unquote(urlsplit(text).path)
     return text if _SCHEME.match(text) else str(folder / Path(text).expanduser())
 
 

@@ -54,8 +54,8 @@ def read_products(value: Any, collections: Any, jobs: Mapping[str, type[Strict]]
 
     collections  the section of that name as it stands in the file
     """
-    for job, options in jobs.items():
-        if taken := set(keys_of(options)) & set(keys_of(ProductSection)):
+    for job, model in jobs.items():
+        if taken := set(keys_of(model)) & set(keys_of(ProductSection)):
             raise ValueError(f"options of the job {job} have names that every product uses: {sorted(taken)}")
     products = Products()
     if not isinstance(value, dict) or not value:
@@ -69,8 +69,8 @@ def read_products(value: Any, collections: Any, jobs: Mapping[str, type[Strict]]
             report.add(path, "spec-value", f"expected a section of keys, found {describe(section)}")
             products.sections.setdefault(section_name, section_name)
             continue
-        faults = len(report)
         options = _options(section, jobs, path, report)
+        faults = len(report)
         expansions = expand(section_name, section, {"collection", *product_fields(options)}, report)
         if len(report) > faults:
             unsettled.append(section_name)
@@ -83,7 +83,9 @@ def read_products(value: Any, collections: Any, jobs: Mapping[str, type[Strict]]
     return products
 
 
-def _options(section: dict[str, Any], jobs: Mapping[str, type[Strict]], path: KeyPath, report: Report) -> Any:
+def _options(
+    section: dict[str, Any], jobs: Mapping[str, type[Strict]], path: KeyPath, report: Report
+) -> type[Strict] | None:
     """The options model of the section's job, None where there is none."""
     key = "job" if "job" in section else next((key for key in section if nearest(key, ["job"])), "job")
     job = section.get(key)
@@ -94,7 +96,9 @@ def _options(section: dict[str, Any], jobs: Mapping[str, type[Strict]], path: Ke
     return jobs.get(job)
 
 
-def _unknown_keys(section: dict[str, Any], options: Any, path: KeyPath, report: Report) -> set[str | None]:
+def _unknown_keys(
+    section: dict[str, Any], options: type[Strict] | None, path: KeyPath, report: Report
+) -> set[str | None]:
     """Report keys that neither products nor the job know; the keys that were meant."""
     if options is None:
         return set()

@@ -67,8 +67,8 @@ def unknown_key(key: str, known: Collection[str], path: KeyPath, report: Report)
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
-    """The keys of a section, as the file writes them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    """The keys of a section."""
+    return list(model.model_fields)
 
 
 def _missing_key(details: ErrorDetails) -> bool:

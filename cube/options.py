@@ -40,7 +40,7 @@ def _date_text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-DateText = Annotated[str, BeforeValidator(_date_text), Field(pattern=r"^\d{4}(-\d\d(-\d\d(T\d\d)?)?)?$")]
+DateText = Annotated[str, BeforeValidator(_date_text, json_schema_input_type=str | int), Field(pattern=r"^\d{4}(-\d\d(-\d\d(T\d\d)?)?)?$")]
 
 
 class Period(Strict):
@@ -66,7 +66,7 @@ def _years(value: Any) -> Any:
 class LayoutOptions(Strict):
     """How a product is laid out on the store."""
 
-    segment: Annotated[int, BeforeValidator(_years)] | None = Field(
+    segment: Annotated[int, BeforeValidator(_years, json_schema_input_type=str)] | None = Field(
         None,
         description='length of one chunk along time, such as "10 years"; give it for products that grow. '
         "Without it the whole period is one chunk",

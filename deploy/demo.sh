@@ -5,7 +5,11 @@ bin=${1:?usage: demo.sh BIN FOLDER} demo=${2:?usage: demo.sh BIN FOLDER}
 started=$(date +%s)
 mkdir -p "$demo"
 cp examples/demo/cube.yaml "$demo/cube.yaml"
-[ -f "$demo/archive/README.txt" ] || "$bin/cube" sample-archive "$demo/archive"
+if [ ! -d "$demo/archive" ]; then
+    rm -rf "$demo/archive.part"
+    "$bin/cube" sample-archive "$demo/archive.part"
+    mv "$demo/archive.part" "$demo/archive"
+fi
 "$bin/cube" build --spec "$demo/cube.yaml"
 "$bin/cube" status --spec "$demo/cube.yaml"
 "$bin/python" examples/demo/read.py "$demo/cube"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from cube.units import parse_unit
@@ -41,8 +40,7 @@ def implied(name: str, facts: VariableFacts) -> Variable:
     """The declaration that a file's own attributes amount to. Archive names are kept, made safe for Zarr and CF."""
     standard, units = facts.text("standard_name"), facts.text("units")
     methods = facts.text("cell_methods")
-    packed = facts.scale is not None or facts.offset is not None
-    kind: Kind = "flag" if facts.dtype[:1] in "iu" and not packed and not units else "state"
+    kind: Kind = "flag" if _is_flag(facts) else "state"
     target, floor = _published(units, standard, f"{standard} {facts.text('long_name')}"), _FLOORS.get(standard)
     if standard in _RATES or (_RAIN_NAMES.fullmatch(name) and _is_speed(units)):
         standard, target, kind, floor = _RATES.get(standard, "lwe_precipitation_rate"), RAIN_UNITS, "rate", RAIN_FLOOR
@@ -99,6 +97,12 @@ def _published(units: str, standard: str, description: str) -> str | None:
     return None if difference else "K"
 
 
+def _is_flag(facts: VariableFacts) -> bool:
+    if facts.dtype[:1] not in "iu" or facts.scale is not None or facts.offset is not None:
+        return False
+    return facts.text("units") in ("", "1") or "flag_meanings" in facts.attrs
+
+
 def _is_speed(units: str) -> bool:
     try:
         return bool(parse_unit(units).dimensionality == {"[length]": 1, "[time]": -1})
@@ -122,8 +126,3 @@ def unit_of(rule: Variable, facts: VariableFacts) -> str:
     """The unit that the raw values of a file are in, as the rule understands its text."""
     stated = facts.text("units")
     return rule.spellings.get(stated, stated) or rule.archive_units or ""
-
-
-def properties_of(values: Mapping[str, set[str]], wanted: Mapping[str, str]) -> dict[str, str]:
-    """STAC properties of the fields of file names that are the same, without case, in all files."""
-    return {target: next(iter(values[name])) for name, target in wanted.items() if len(values.get(name, ())) == 1}

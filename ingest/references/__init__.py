@@ -3,11 +3,11 @@
 `build_references` looks at every file, refuses with all reasons where one array cannot stand for them, joins their
 byte ranges by VirtualiZarr, and compares the result with the files before anybody sees it.
 
-Read them with::
+Read either form with kerchunk, or the JSON form without it (Parquet needs fastparquet)::
 
-    xr.open_dataset("reference://", engine="zarr", backend_kwargs={
-        "storage_options": {"fo": JSON_URL, "remote_protocol": "https"}, "consolidated": False})
-    xr.open_dataset(PARQUET_URL, engine="kerchunk", storage_options={"remote_protocol": "https"})  # needs fastparquet
+    xr.open_dataset(URL, engine="kerchunk", storage_options={"remote_protocol": "https"})
+    xr.open_dataset("reference://", engine="zarr", backend_kwargs={"consolidated": False, "storage_options": {
+        "fo": JSON_URL, "remote_protocol": "https", "remote_options": {"asynchronous": True}}})
 
 They carry the asked variables, the time axis with its bounds in one unit, and the coordinates, bounds and grid
 mappings that do not vary in time; labels of time are the files' own.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 
 from . import netcdf
-from .climate import Weather, blocks
+from .climate import Days, blocks
 from .noise import Array
 from .region import Region
 from .settings import SCENARIOS, SampleSettings
@@ -31,20 +33,32 @@ def write(folder: Path, settings: SampleSettings, africa: Region) -> Iterator[Pa
     for run in ("historical", *SCENARIOS):
         weather = africa.weather(run)
         for start, end in settings.decades(run):
-            for name in _VARIABLES:
-                period = f"{start}0101-{end}1231"
-                path = folder / run / f"{name}_day_HadGEM2-ES_{run}_r1i1p1_EWEMBI_landonly_{period}.nc4"
-                _file(path, name, weather, date(start, 1, 1), date(end, 12, 31), settings, africa)
-                yield path
+            first, last = date(start, 1, 1), date(end, 12, 31)
+            period = f"{first:%Y%m%d}-{last:%Y%m%d}"
+            paths = {
+                name: folder / run / f"{name}_day_HadGEM2-ES_{run}_r1i1p1_EWEMBI_landonly_{period}.nc4"
+                for name in _VARIABLES
+            }
+            with ExitStack() as stack:
+                fields = {
+                    name: stack.enter_context(_open(path, name, run, first, last, settings))[name]
+                    for name, path in paths.items()
+                }
+                for begin, length in blocks(first, last, africa.points):
+                    offset, values = (begin - first).days, _values(weather.days(begin, length))
+                    for name, field in fields.items():
+                        field[offset : offset + length] = africa.on_grid(values[name], _FILL)[:, ::-1]
+            yield from paths.values()
 
 
-def _file(
-    path: Path, name: str, weather: Weather, first: date, last: date, settings: SampleSettings, africa: Region
-) -> None:
+@contextmanager
+def _open(
+    path: Path, name: str, run: str, first: date, last: date, settings: SampleSettings
+) -> Iterator[netCDF4.Dataset]:
     days = (last - first).days + 1
-    attributes = netcdf.provenance(f"HadGEM2-ES {weather.run} {name}, EWEMBI bias-adjusted", settings.seed)
+    attributes = netcdf.provenance(f"HadGEM2-ES {run} {name}, EWEMBI bias-adjusted", settings.seed)
     with netcdf.create(path, "NETCDF4_CLASSIC", attributes | {"Conventions": "CF-1.6"}) as dataset:
-        rows, columns = africa.shape
+        rows, columns = settings.africa.rows, settings.africa.columns
         for dimension, size in {"time": None, "lat": rows, "lon": columns}.items():
             dataset.createDimension(dimension, size)
         north = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"}
@@ -59,7 +73,7 @@ def _file(
         netcdf.add(dataset, "lat", "f8", ("lat",), north, settings.africa.latitude[::-1])
         times = netcdf.add(dataset, "time", "f8", ("time",), time, chunks=(512,))
         times[:days] = float((first - _EPOCH).days) + np.arange(days)
-        field = netcdf.add(
+        netcdf.add(
             dataset,
             name,
             "f4",
@@ -68,11 +82,8 @@ def _file(
             fill=_FILL,
             chunks=(netcdf.days_per_chunk(days, rows * columns), rows, columns),
         )
-        for begin, length in blocks(first, last, africa.points):
-            offset = (begin - first).days
-            field[offset : offset + length] = africa.on_grid(_values(name, weather, begin, length), _FILL)[:, ::-1]
+        yield dataset
 
 
-def _values(name: str, weather: Weather, first: date, days: int) -> Array:
-    day = weather.days(first, days)
-    return netcdf.to_step(day.temperature, 1 / 32) if name == "tas" else netcdf.keep_bits(day.rain / 86400, 7)
+def _values(days: Days) -> dict[str, Array]:
+    return {"tas": netcdf.to_step(days.temperature, 1 / 32), "pr": netcdf.keep_bits(days.rain / 86400, 7)}

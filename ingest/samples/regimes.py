@@ -120,8 +120,8 @@ class BritishClimate:
     def __init__(self, latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> None:
         lat = single(latitude)
         west = _rises(-single(longitude), 2.5, 1)
-        self._chance = 0.42 + 0.12 * west
-        self._rain = 4.2 + 2.6 * west
+        self._chance = 0.44 + 0.1 * west
+        self._rain = 5.0 + 1.8 * west
         self._mean = 273.15 + 10.3 - 0.6 * (lat - 51.5)
         self.diurnal_range = np.full(lat.shape, 7.5, np.float32)
         self.variability = np.full(lat.shape, 2.6, np.float32)

@@ -34,10 +34,17 @@ def count_v31(settings: SampleSettings) -> int:
 def write_native(folder: Path, settings: SampleSettings, africa: Region) -> Iterator[Path]:
     """`rfeYYYY_MM_DD.v3.nc`: time units of their own in each file, no calendar, float64 axes with float32 noise."""
     axes = _noisy(settings.africa.latitude[::-1]), _noisy(settings.africa.longitude)
+    first_file: bytes | None = None
     for day, rain in _rain(africa, settings.tamsat_native):
         whole = africa.on_grid(np.rint(np.minimum(rain, 127)), _NATIVE_FILL, "i1")[::-1]
         path = folder / f"{day:%Y/%m}" / f"rfe{day:%Y_%m_%d}.v3.nc"
-        _native_file(path, day, axes, whole, settings)
+        if first_file is None:
+            first_day = day
+            _native_file(path, day, axes, whole, settings)
+            first_file = path.read_bytes()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_another_day(first_file, first_day, day, whole))
         yield path
 
 
@@ -113,6 +120,17 @@ def _native_file(
         netcdf.add(dataset, "lon", "f8", ("lon",), east, longitude)
         field = netcdf.add(dataset, "rfe", "i1", ("time", "lat", "lon"), rfe, fill=_NATIVE_FILL)
         times[0], field[0] = 0, rain
+
+
+def _another_day(file: bytes, first_day: date, day: date, rain: NDArray[np.generic]) -> bytes:
+    """The same file for another day, ten times as fast as by the library.
+
+    In NetCDF-3 two files of this layout differ in the date within the time units and in the one record of rain, which
+    ends the file, padded to whole words.
+    """
+    padding = -rain.size % 4
+    head = file[: len(file) - padding - rain.size].replace(f"{first_day:%Y-%m-%d}".encode(), f"{day:%Y-%m-%d}".encode())
+    return head + rain.tobytes() + file[len(file) - padding :]
 
 
 def _v31_file(

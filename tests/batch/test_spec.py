@@ -98,6 +98,7 @@ def test_relative_paths_start_at_the_folder_of_the_file_not_of_the_shell(
     assert spec.resolve("scratch/a") == str(spec_file.parent / "scratch/a")
     assert spec.resolve("/data/x") == "/data/x"
     assert spec.resolve("s3://bucket/prefix") == "s3://bucket/prefix"
+    assert spec.resolve("file:///srv/my%20cube") == "/srv/my cube"
     monkeypatch.setenv("HOME", "/home/somebody")
     assert spec.resolve("~/data") == "/home/somebody/data"
 

@@ -423,7 +423,7 @@ def test_everything_is_told_at_once_in_the_order_of_lines(faults: Faults) -> Non
         stor: x
         title: again
         memory: 4
-        cluster: {kind: local, workers: 0}
+        cluster: {kind: local, workers: -1}
         products:
           a: {job: metric, collection: c, input: b, threshold: 1 mm d-1, extra: 1}
           b: {job: metric, collection: C, input: [a], also: [a], threshold: 1 K}

@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `promised` is the Content-Length where it differs from what is sent; `hang_up` sends nothing at all."""
+    """An answer. `promised` is the Content-Length where it differs from what is sent; `hang_up` sends nothing."""
 
     status: int = 200
     body: bytes = b""
@@ -68,10 +68,11 @@ class FaultyServer:
                 if reply.promised is not None:
                     self.close_connection = True
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
-
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
+
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler._answer)
 
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
