@@ -241,7 +241,7 @@ def print_verified(console: Console, found: Sequence[Verified]) -> None:
 
 def print_samples(console: Console, summary: Any) -> None:
     table = _table("family", "files", "bytes")
-    for family, (files, written) in summary.families.items():
-        table.add_row(family, str(files), size(written))
+    for family in summary.families:
+        table.add_row(family.family, str(family.files), size(family.bytes))
     table.add_row("all", str(summary.files), size(summary.bytes))
     console.print(table)

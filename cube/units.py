@@ -84,6 +84,11 @@ def conversion(source: str, target: str) -> tuple[float, float]:
 
     Raises ValueError where either text names no unit or the units are of different dimensions.
     """
+    # "mm/6h" is an amount in every six hours, which has no name as a unit.
+    interval = re.fullmatch(r"\s*(.+?)\s*/\s*(\d+)\s*([A-Za-z]+)\s*", source)
+    if interval:
+        factor, offset = conversion(f"{interval[1]}/{interval[3]}", target)
+        return float(f"{factor / int(interval[2]):.14g}"), offset
     found, wanted = parse_unit(source), parse_unit(target)
     try:
         with registry.context("water"):

@@ -48,7 +48,7 @@ def choose(
         asked = None if source.others == "take" else wanted or ()
         candidates |= _others(structures, taken, asked)
     if wanted is not None:
-        chosen = {}
+        chosen: dict[str, Chosen] = {}
         for name in wanted:
             found = [key for key, each in candidates.items() if name == key or name in each.rule.archive]
             if not found:

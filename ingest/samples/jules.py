@@ -105,7 +105,7 @@ def _write(folder: Path, output: _Output) -> Iterator[Path]:
 
 def _record(day: date, rain: Array, temperature: Array, column: SoilColumn) -> Mapping[str, NDArray[np.generic]]:
     """One day's means; what is noise anyhow is rounded away so that the files compress."""
-    # a quarter of a percent of saturation, finer in the thin layers that change fast
+    # about a thousandth of what each layer can hold
     step = np.array([0.0625, 0.125, 0.25, 0.5])[:, None]
     return {
         "precip": netcdf.keep_bits(rain / _DAY, 8),

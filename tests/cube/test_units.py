@@ -23,6 +23,7 @@ from cube.units import conversion, parse_unit, quantity
         ("m**3 m**-3", "m3 m-3", 1.0, 0.0),
         ("W m-2", "J m-2 s-1", 1.0, 0.0),
         ("hPa", "Pa", 100.0, 0.0),
+        ("mm/6h", "mm d-1", 4.0, 0.0),
     ],
 )
 def test_spelling_of_an_archive_is_misread(source, target, factor, offset):

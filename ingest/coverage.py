@@ -1,0 +1,299 @@
+"""Which file gives which period: duplicates settled, holes found, days made of sub-daily steps.
+
+Works on ordinals only; what is compared or built from them is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cube.axes import Step, TimeAxis, ordinal_of, parse_date
+from cube.options import Duplicates, Gaps, Period
+from ingest.findings import Findings, counted, listed, runs
+from ingest.labels import Ints, Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Contiguous periods that one file gives: `count` from ordinal `first`, the file's times from `source` on."""
+
+    file: int
+    first: int
+    count: int
+    source: int
+    source_count: int
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Periods of one variable, ascending, each once: ordinal, file and time within the file."""
+
+    ordinal: Ints
+    file: Ints
+    source: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Periods that two files hold: `count` from ordinal `first`, with the files' times from which they are held."""
+
+    kept: int
+    kept_source: int
+    dropped: int
+    dropped_source: int
+    first: int
+    count: int
+
+
+Same = Callable[[Overlap], bool]
+"""Whether the two files of an overlap hold the same values."""
+
+
+def text(ordinal: int, step: Step, calendar: str) -> str:
+    """The start of a period, as ISO text."""
+    return TimeAxis(ordinal, 1, step, calendar).text(0)
+
+
+def window(period: Period | None, step: Step, calendar: str) -> tuple[int, int]:
+    """The ordinals [first, stop) of an optional period. Raises ValueError for days that the calendar does not have."""
+    low, high = -(2**62), 2**62
+    if period is not None and period.start is not None:
+        low = ordinal_of(parse_date(period.start, calendar), step, calendar)
+    if period is not None and period.end is not None:
+        high = ordinal_of(parse_date(period.end, calendar, end=True), step, calendar)
+    return low, high
+
+
+def settle(
+    labels: Labels,
+    files: NDArray[np.bool_],
+    period: tuple[int, int],
+    order: Sequence[int],
+    rule: Duplicates,
+    same: Same,
+    names: Sequence[str],
+    findings: Findings,
+    variable: str,
+) -> Entries:
+    """The periods of a variable, one entry each.
+
+    files   which files hold the variable;  order  rank of each file, for the rule
+    same    compares the values of an overlap; equal ones are dropped and noted, others need the rule
+    """
+    inside = files[labels.file] & (labels.ordinal >= period[0]) & (labels.ordinal < period[1])
+    ordinal, file, source = labels.ordinal[inside], labels.file[inside], labels.source[inside]
+    rank = np.asarray(order, np.int64)[file] * (-1 if rule == "last" else 1)
+    sequence = np.lexsort((source, rank, ordinal))
+    ordinal, file, source = ordinal[sequence], file[sequence], source[sequence]
+    fresh = np.ones(len(ordinal), bool)
+    fresh[1:] = np.diff(ordinal) != 0
+    kept = Entries(ordinal[fresh], file[fresh], source[fresh])
+    if not fresh.all():
+        group = np.cumsum(fresh) - 1
+        again = ~fresh
+        winner = group[again]
+        _overlaps(
+            Entries(ordinal[again], file[again], source[again]),
+            Entries(kept.ordinal[winner], kept.file[winner], kept.source[winner]),
+            labels,
+            rule,
+            same,
+            names,
+            findings,
+            variable,
+        )
+    return kept
+
+
+def _overlaps(
+    dropped: Entries,
+    kept: Entries,
+    labels: Labels,
+    rule: Duplicates,
+    same: Same,
+    names: Sequence[str],
+    findings: Findings,
+    variable: str,
+) -> None:
+    for overlap in _pairs(dropped, kept):
+        first, last = (
+            text(each, labels.step, labels.calendar) for each in (overlap.first, overlap.first + overlap.count - 1)
+        )
+        span = first if first == last else f"{first} to {last}"
+        where = f"{names[overlap.kept]} and {names[overlap.dropped]}"
+        if same(overlap):
+            findings.note(f"{variable} {span} ({counted(overlap.count, 'step')}) is the same in {where}")
+        elif rule == "refuse":
+            findings.problem(
+                "time-duplicate",
+                f"{variable} has different values for {span} ({counted(overlap.count, 'step')})",
+                where,
+                "either could be wrong, and joining both gives a time twice",
+                "remove one of the files, or set `duplicates: first` or `last` (in order of first time, then name)",
+            )
+        else:
+            findings.note(
+                f"{variable} {span} ({counted(overlap.count, 'step')}) differs in {where}; {names[overlap.kept]} is used"
+            )
+
+
+def _pairs(dropped: Entries, kept: Entries) -> list[Overlap]:
+    """Contiguous overlaps of two files."""
+    order = np.lexsort((dropped.ordinal, dropped.file, kept.file))
+    found: list[Overlap] = []
+    for at in order:
+        one = Overlap(
+            int(kept.file[at]),
+            int(kept.source[at]),
+            int(dropped.file[at]),
+            int(dropped.source[at]),
+            int(dropped.ordinal[at]),
+            1,
+        )
+        if found and _continues(found[-1], one):
+            last = found[-1]
+            found[-1] = Overlap(
+                last.kept, last.kept_source, last.dropped, last.dropped_source, last.first, last.count + 1
+            )
+        else:
+            found.append(one)
+    return found
+
+
+def _continues(last: Overlap, one: Overlap) -> bool:
+    return (one.kept, one.kept_source, one.dropped, one.dropped_source, one.first) == (
+        last.kept,
+        last.kept_source + last.count,
+        last.dropped,
+        last.dropped_source + last.count,
+        last.first + last.count,
+    )
+
+
+def held(entries: Entries) -> list[Held]:
+    """Runs of periods that follow each other in the product and in one file."""
+    if not len(entries.ordinal):
+        return []
+    breaks = (
+        (np.diff(entries.ordinal) != 1) | (np.diff(entries.file) != 0) | (np.diff(entries.source) != 1)
+    ).nonzero()[0] + 1
+    starts = np.concatenate([[0], breaks])
+    counts = np.diff(np.concatenate([starts, [len(entries.ordinal)]]))
+    columns = (entries.file[starts], entries.ordinal[starts], counts, entries.source[starts])
+    return [
+        Held(file, first, count, source, count)
+        for file, first, count, source in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def to_days(
+    pieces: Sequence[Held], number: int, names: Sequence[str], calendar: str, findings: Findings, variable: str
+) -> list[Held]:
+    """Whole days of pieces of sub-daily periods, `number` a day; days with fewer are left out and noted."""
+    days: list[Held] = []
+    partly: dict[int, list[Held]] = {}
+    for piece in pieces:
+        first, last = -(-piece.first // number), (piece.first + piece.count) // number
+        if last > first:
+            source = piece.source + first * number - piece.first
+            days.append(Held(piece.file, first, last - first, source, (last - first) * number))
+        for day in {piece.first // number, (piece.first + piece.count - 1) // number} - set(range(first, last)):
+            partly.setdefault(day, []).append(piece)
+    for day, parts in sorted(partly.items()):
+        date = text(day, Step("day"), calendar)
+        steps = sum(min(part.first + part.count, (day + 1) * number) - max(part.first, day * number) for part in parts)
+        if steps == number:
+            findings.problem(
+                "time-day-split",
+                f"{variable}: the steps of {date} lie in more than one file",
+                " and ".join(sorted({names[part.file] for part in parts})),
+                "a day would be made of a part of its steps",
+                "join these files, or leave out `step: day`",
+            )
+        else:
+            findings.note(f"{variable}: {date} has {steps} of {number} steps and is left out")
+    return days
+
+
+def check_holes(
+    held_by: Mapping[str, Sequence[Held]], step: Step, calendar: str, gaps: Gaps, undated: bool, findings: Findings
+) -> tuple[int, int, list[tuple[int, int]]] | None:
+    """(first ordinal, count, declared holes) of the common axis; problems for variables and periods that do not fit.
+
+    held_by  pieces of each variable;  undated  whether there are files whose times are not known
+    """
+    present = {name: _ordinals(pieces) for name, pieces in held_by.items()}
+    everything = np.unique(np.concatenate([np.zeros(0, np.int64), *present.values()]))
+    if not len(everything):
+        return None
+    first, last = int(everything[0]), int(everything[-1])
+    holes: set[tuple[int, int]] = set()
+    for name, ordinals in present.items():
+        _check_ends(name, ordinals, first, last, step, calendar, findings)
+        inner = np.arange(ordinals[0], ordinals[-1] + 1) if len(ordinals) else ordinals
+        missing = runs(np.setdiff1d(inner, ordinals, assume_unique=True).tolist())
+        known = [run for run in missing if _declared(run, step, calendar, gaps)]
+        holes |= set(known)
+        unknown = [run for run in missing if run not in known]
+        if unknown:
+            _report(name if len(present) > 1 else "", unknown, step, calendar, undated, findings)
+    return first, last - first + 1, sorted(holes)
+
+
+def _ordinals(pieces: Sequence[Held]) -> Ints:
+    parts = [np.arange(piece.first, piece.first + piece.count) for piece in pieces]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _check_ends(
+    name: str, ordinals: Ints, first: int, last: int, step: Step, calendar: str, findings: Findings
+) -> None:
+    if len(ordinals) and (ordinals[0], ordinals[-1]) == (first, last):
+        return
+    low, high = (text(each, step, calendar) for each in (first, last))
+    own = "nothing"
+    if len(ordinals):
+        own = " to ".join(text(int(each), step, calendar) for each in (ordinals[0], ordinals[-1]))
+    findings.problem(
+        "variables-period",
+        f"{name} covers {own}, the variables together {low} to {high}",
+        "files",
+        "the product would advertise a period that it does not hold",
+        "set `period` to what all variables cover, or make a product of each",
+    )
+
+
+def _declared(run: tuple[int, int], step: Step, calendar: str, gaps: Gaps) -> bool:
+    start, stop = (TimeAxis(each, 1, step, calendar).encoded()[0] for each in (run[0], run[1] + 1))
+    days = float(stop - start) / (24 if step.unit == "hour" else 1)
+    if days <= gaps.max_days:
+        return True
+    for first, last in gaps.periods:
+        low, high = window(Period(start=first, end=last), step, calendar)
+        if low <= run[0] and run[1] < high:
+            return True
+    return False
+
+
+def _report(
+    name: str, holes: Sequence[tuple[int, int]], step: Step, calendar: str, undated: bool, findings: Findings
+) -> None:
+    spans = []
+    for first, last in holes:
+        low, high = text(first, step, calendar), text(last, step, calendar)
+        spans.append(low if low == high else f"{low} to {high}")
+    total = sum(last - first + 1 for first, last in holes)
+    what = f"{counted(total, 'step')} missing in {counted(len(holes), 'hole')}: {listed(spans)}"
+    findings.problem(
+        "time-gap",
+        f"{name}: {what}" if name else what,
+        "files",
+        "a hole that nobody declared may be a file that was lost",
+        "restore the files"
+        + (" (those with problems above may be the ones)" if undated else "")
+        + ", or declare the holes: `gaps: {max_days: N}` or `gaps: {periods: [[FIRST, LAST]]}`",
+    )
