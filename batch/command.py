@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from cube.codes import CODES
 from rich.console import Console
 
 from batch import showing
@@ -18,6 +17,7 @@ from batch.jobs import OPTIONS
 from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.spec import Spec, load_spec
+from cube.codes import CODES
 from cube.errors import CubeError, Problem, SpecError
 from cube.hashing import readable
 from cube.stores import open_store

@@ -27,8 +27,8 @@ class MetricOptions(Strict):
     product_fields: ClassVar[tuple[str, ...]] = ("input",)
 
     metric: Literal["dry_days"] = Field(
-        description="dry_days: days of the calendar year with less than `threshold`; missing where fewer than 95 % of the "
-        "year's days have values"
+        description="dry_days: days of the calendar year with less than `threshold`; missing where fewer than 95 % of "
+        "the year's days have values"
     )
     input: str = Field(description="the product it is made from")
     variable: str | None = Field(None, description="its variable; needed where the product has several")

@@ -40,7 +40,11 @@ def _date_text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-DateText = Annotated[str, BeforeValidator(_date_text, json_schema_input_type=str | int), Field(pattern=r"^\d{4}(-\d\d(-\d\d(T\d\d)?)?)?$")]
+DateText = Annotated[
+    str,
+    BeforeValidator(_date_text, json_schema_input_type=str | int),
+    Field(pattern=r"^\d{4}(-\d\d(-\d\d(T\d\d)?)?)?$"),
+]
 
 
 class Period(Strict):

@@ -49,10 +49,6 @@ class Overlap:
     count: int
 
 
-Same = Callable[[Overlap], bool]
-"""Whether the two files of an overlap hold the same values."""
-
-
 def text(ordinal: int, step: Step, calendar: str) -> str:
     """The start of a period, as ISO text."""
     return TimeAxis(ordinal, 1, step, calendar).text(0)
@@ -68,77 +64,56 @@ def window(period: Period | None, step: Step, calendar: str) -> tuple[int, int]:
     return low, high
 
 
-def settle(
-    labels: Labels,
-    files: NDArray[np.bool_],
-    period: tuple[int, int],
-    order: Sequence[int],
-    rule: Duplicates,
-    same: Same,
-    names: Sequence[str],
-    findings: Findings,
-    variable: str,
-) -> Entries:
-    """The periods of a variable, one entry each.
+@dataclass(frozen=True)
+class Question:
+    """What decides where two files hold a period: names and ranks of all files, the rule, a comparison of values."""
 
-    files   which files hold the variable;  order  rank of each file, for the rule
-    same    compares the values of an overlap; equal ones are dropped and noted, others need the rule
+    variable: str
+    names: Sequence[str]
+    order: Sequence[int]
+    rule: Duplicates
+    same: Callable[[Overlap], bool]
+
+
+def settle(
+    question: Question, labels: Labels, files: NDArray[np.bool_], period: tuple[int, int], findings: Findings
+) -> Entries:
+    """The periods of a variable, one entry each; equal duplicates are dropped and noted, others need the rule.
+
+    files  which files hold the variable
     """
     inside = files[labels.file] & (labels.ordinal >= period[0]) & (labels.ordinal < period[1])
     ordinal, file, source = labels.ordinal[inside], labels.file[inside], labels.source[inside]
-    rank = np.asarray(order, np.int64)[file] * (-1 if rule == "last" else 1)
+    rank = np.asarray(question.order, np.int64)[file] * (-1 if question.rule == "last" else 1)
     sequence = np.lexsort((source, rank, ordinal))
     ordinal, file, source = ordinal[sequence], file[sequence], source[sequence]
     fresh = np.ones(len(ordinal), bool)
     fresh[1:] = np.diff(ordinal) != 0
     kept = Entries(ordinal[fresh], file[fresh], source[fresh])
-    if not fresh.all():
-        group = np.cumsum(fresh) - 1
-        again = ~fresh
-        winner = group[again]
-        _overlaps(
-            Entries(ordinal[again], file[again], source[again]),
-            Entries(kept.ordinal[winner], kept.file[winner], kept.source[winner]),
-            labels,
-            rule,
-            same,
-            names,
-            findings,
-            variable,
-        )
+    winner = (np.cumsum(fresh) - 1)[~fresh]
+    dropped = Entries(ordinal[~fresh], file[~fresh], source[~fresh])
+    for overlap in _pairs(dropped, Entries(kept.ordinal[winner], kept.file[winner], kept.source[winner])):
+        _decide(overlap, question, labels, findings)
     return kept
 
 
-def _overlaps(
-    dropped: Entries,
-    kept: Entries,
-    labels: Labels,
-    rule: Duplicates,
-    same: Same,
-    names: Sequence[str],
-    findings: Findings,
-    variable: str,
-) -> None:
-    for overlap in _pairs(dropped, kept):
-        first, last = (
-            text(each, labels.step, labels.calendar) for each in (overlap.first, overlap.first + overlap.count - 1)
+def _decide(overlap: Overlap, question: Question, labels: Labels, findings: Findings) -> None:
+    ends = (overlap.first, overlap.first + overlap.count - 1)
+    first, last = (text(each, labels.step, labels.calendar) for each in ends)
+    span = f"{first if first == last else f'{first} to {last}'} ({counted(overlap.count, 'step')})"
+    kept, dropped = question.names[overlap.kept], question.names[overlap.dropped]
+    if question.same(overlap):
+        findings.note(f"{question.variable} {span} is the same in {kept} and {dropped}")
+    elif question.rule == "refuse":
+        findings.problem(
+            "time-duplicate",
+            f"{question.variable} has different values for {span}",
+            f"{kept} and {dropped}",
+            "either could be wrong, and joining both gives a time twice",
+            "remove one of the files, or set `duplicates: first` or `last` (in order of first time, then name)",
         )
-        span = first if first == last else f"{first} to {last}"
-        where = f"{names[overlap.kept]} and {names[overlap.dropped]}"
-        if same(overlap):
-            findings.note(f"{variable} {span} ({counted(overlap.count, 'step')}) is the same in {where}")
-        elif rule == "refuse":
-            findings.problem(
-                "time-duplicate",
-                f"{variable} has different values for {span} ({counted(overlap.count, 'step')})",
-                where,
-                "either could be wrong, and joining both gives a time twice",
-                "remove one of the files, or set `duplicates: first` or `last` (in order of first time, then name)",
-            )
-        else:
-            findings.note(
-                f"{variable} {span} ({counted(overlap.count, 'step')}) differs in {where}; {names[overlap.kept]} is used"
-            )
+    else:
+        findings.note(f"{question.variable} {span} differs in {kept} and {dropped}; {kept} is used")
 
 
 def _pairs(dropped: Entries, kept: Entries) -> list[Overlap]:
@@ -220,11 +195,11 @@ def to_days(
 
 
 def check_holes(
-    held_by: Mapping[str, Sequence[Held]], step: Step, calendar: str, gaps: Gaps, undated: bool, findings: Findings
+    held_by: Mapping[str, Sequence[Held]], step: Step, calendar: str, gaps: Gaps, incomplete: bool, findings: Findings
 ) -> tuple[int, int, list[tuple[int, int]]] | None:
     """(first ordinal, count, declared holes) of the common axis; problems for variables and periods that do not fit.
 
-    held_by  pieces of each variable;  undated  whether there are files whose times are not known
+    held_by  pieces of each variable;  incomplete  whether there are files that could not be used
     """
     present = {name: _ordinals(pieces) for name, pieces in held_by.items()}
     everything = np.unique(np.concatenate([np.zeros(0, np.int64), *present.values()]))
@@ -232,15 +207,17 @@ def check_holes(
         return None
     first, last = int(everything[0]), int(everything[-1])
     holes: set[tuple[int, int]] = set()
+    unknown: dict[tuple[tuple[int, int], ...], list[str]] = {}
     for name, ordinals in present.items():
         _check_ends(name, ordinals, first, last, step, calendar, findings)
         inner = np.arange(ordinals[0], ordinals[-1] + 1) if len(ordinals) else ordinals
         missing = runs(np.setdiff1d(inner, ordinals, assume_unique=True).tolist())
-        known = [run for run in missing if _declared(run, step, calendar, gaps)]
-        holes |= set(known)
-        unknown = [run for run in missing if run not in known]
-        if unknown:
-            _report(name if len(present) > 1 else "", unknown, step, calendar, undated, findings)
+        known = {run for run in missing if _declared(run, step, calendar, gaps)}
+        holes |= known
+        unknown.setdefault(tuple(run for run in missing if run not in known), []).append(name)
+    for spans, names in unknown.items():
+        if spans:
+            _report("" if len(names) == len(present) else listed(names), spans, step, calendar, incomplete, findings)
     return first, last - first + 1, sorted(holes)
 
 
@@ -280,7 +257,7 @@ def _declared(run: tuple[int, int], step: Step, calendar: str, gaps: Gaps) -> bo
 
 
 def _report(
-    name: str, holes: Sequence[tuple[int, int]], step: Step, calendar: str, undated: bool, findings: Findings
+    name: str, holes: Sequence[tuple[int, int]], step: Step, calendar: str, incomplete: bool, findings: Findings
 ) -> None:
     spans = []
     for first, last in holes:
@@ -294,6 +271,6 @@ def _report(
         "files",
         "a hole that nobody declared may be a file that was lost",
         "restore the files"
-        + (" (those with problems above may be the ones)" if undated else "")
+        + (" (those with other problems may be the ones)" if incomplete else "")
         + ", or declare the holes: `gaps: {max_days: N}` or `gaps: {periods: [[FIRST, LAST]]}`",
     )

@@ -36,7 +36,7 @@ def discover(patterns: Sequence[str], base: Path, storage: Storage | None = None
     patterns  paths relative to `base`, glob patterns with `**`, `s3://bucket/patterns`, `http(s)://` addresses
     storage   how remote files are reached
 
-    A pattern that matches nothing stands in the result for itself, so that `inspect` reports it with all other problems.
+    A pattern that matches nothing stands in the result for itself: `inspect` reports it with all other problems.
     """
     locations: dict[str, str] = {}
     for pattern in patterns:

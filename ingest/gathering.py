@@ -44,6 +44,10 @@ class Inventory:
     blobs: dict[str, bytes]
     problems: list[Problem]
 
+    @property
+    def found(self) -> int:
+        return len(self.files) + len(self.problems)
+
 
 @dataclass(frozen=True)
 class _Outcome:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cube.options import Area
 from ingest import scatter
 from ingest.axis import TOLERANCE, Axis, AxisError, Values, latitude, longitude, plain
+from ingest.conventions import safe_name
 from ingest.declaration import GridRule
 from ingest.facts import FileFacts, Structure, array
 from ingest.gridmap import GridMap
@@ -231,7 +232,7 @@ def _vector(latitudes: Values, longitudes: Values, roles: Mapping[str, str], rul
         )
     if area is not None:
         raise GridError("area-kind", "stations have no map to cut an area from", "leave out `area`")
-    return Grid("points", GridMap(), {dim: dim for dim in roles}, stations=(latitudes, longitudes))
+    return Grid("points", GridMap(), {dim: safe_name(dim) for dim in roles}, stations=(latitudes, longitudes))
 
 
 def _ease2(structure: Structure, facts: FileFacts, data: str) -> Grid:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from cube.errors import MissingObjectError, Problem, SpecError, StoreError
 from cube.stores import answers
 from cube.stores.ranges import check_slice, cut, is_empty, range_header
+from cube.stores.retry import TransientError
 from cube.stores.s3_connection import Conditional, Connection, StatusError, connect
 from cube.stores.storage import Storage
 from cube.stores.store import TEMPORARY, ObjectInfo, check_key
@@ -32,7 +33,7 @@ class S3Store:
     """
 
     def __init__(self, url: str, storage: Storage | None = None) -> None:
-        bucket, _, prefix = url.removeprefix("s3://").strip("/").partition("/")
+        bucket, _, prefix = url.removeprefix("s3://").rstrip("/").partition("/")
         if not url.startswith("s3://") or not bucket or any(character in url for character in "?#@"):
             raise SpecError(
                 Problem("store-url", "the address of an object store is s3://bucket or s3://bucket/prefix", "store")
@@ -127,7 +128,7 @@ class S3Store:
         else:
             body = bytes(data)
             headers["ContentMD5"] = _md5(body)
-            self.connection.call("put_object", where, self._target(key) | headers, body=body)
+            self.connection.call("put_object", where, self._target(key) | headers, body=body, check=_check_written)
         self.connection.note_written(where)
 
     def _put_in_parts(self, key: str, data: memoryview, headers: dict[str, Any]) -> None:
@@ -170,7 +171,9 @@ class S3Store:
         where = self._where(key)
         headers = _headers(key, False) | {"ContentMD5": _md5(data)} | condition
         try:
-            self.connection.call("put_object", where, self._target(key) | headers, body=data, seen=seen)
+            self.connection.call(
+                "put_object", where, self._target(key) | headers, body=data, seen=seen, check=_check_written
+            )
         except StatusError:
             # An attempt whose answer was lost may have been ours.
             return self._holds(key, data)
@@ -247,6 +250,12 @@ class S3Store:
             region = f".{self.storage.region}" if self.storage.region else ""
             base = f"https://s3{region}.amazonaws.com/{self.bucket}"
         return f"{base}/{quote(self.prefix + check_key(key))}"
+
+
+def _check_written(answer: dict[str, Any]) -> None:
+    if "ETag" not in answer:
+        # A proxy's or portal's page, not an object store's word that it has the object.
+        raise TransientError(answers.unavailable("put_object was not confirmed", "store"))
 
 
 def _md5(data: bytes) -> str:

@@ -12,8 +12,8 @@ from cube.errors import StoreError
 from cube.stores import answers
 from cube.stores.retry import TransientError
 
-RAISED = (boto.BotoCoreError, boto.ClientError, ResponseParserError, aiohttp.ClientError, OSError)
-"""What a request may raise that `request_error` understands."""
+RAISED = (boto.BotoCoreError, boto.ClientError, ResponseParserError, aiohttp.ClientError, OSError, RecursionError)
+"""What a request may raise that `request_error` understands. RecursionError: a bucket that redirects to itself."""
 
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,

@@ -68,9 +68,14 @@ def plain_url(url: str) -> str:
     Raises ValueError, which does not quote the address, for other schemes and for what may hold a secret: a user part,
     a query, a fragment.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an address begins with http:// or https:// and names a host")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    # Before it is taken apart: Python's own errors quote what they cannot read.
+    if any(character in url for character in "@?#"):
         raise ValueError("an address holds no user, password, query or fragment")
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError("an address begins with http:// or https:// and names a host")
     return url.rstrip("/")

@@ -53,7 +53,7 @@ class Toy(BlockJob):
         )
         spec = ArraySpec(("time", "lat", "lon"), (self.options.days, *CELLS), np.dtype("float32"), {"units": "mm d-1"})
         return Template(
-            arrays={name: spec for name in self.options.names},
+            arrays=dict.fromkeys(self.options.names, spec),
             coords=xr.Dataset(coords={"lat": lat, "lon": lon}),
             time=TimeAxis(self.options.first, self.options.days, Step("day"), "standard"),
             space=("lat", "lon"),

@@ -35,7 +35,8 @@ class Chunked:
         return self
 
     def read(self, window, out, done):
-        spans = [range(window[d].start // c, (window[d].stop - 1) // c + 1) for d, c in zip(self.dims, self.chunk, strict=True)]
+        pairs = list(zip(self.dims, self.chunk, strict=True))
+        spans = [range(window[d].start // c, (window[d].stop - 1) // c + 1) for d, c in pairs]
         for index in itertools.product(*spans):
             self.decoded[index] = self.decoded.get(index, 0) + 1
         out[...] = self.values[tuple(window[d] for d in self.dims)]

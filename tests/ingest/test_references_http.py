@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from fsspec.implementations.reference import LazyReferenceMapper
 
 from ingest.references import References, build_references
 
@@ -120,7 +121,6 @@ def test_any_reader_gets_the_values_by_ranges(web: Web, tmp_path: Path, parquet_
 
 @pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")
 def test_parquet_names_every_chunk_that_json_names(tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec.implementations.reference")
     paths = [write_days(tmp_path / f"{n}.nc", 3 * n, 3) for n in range(5)]
     files = referenced(paths)
     text = build_references(files, ["rain"], smallest_chunk=1)
@@ -129,7 +129,7 @@ def test_parquet_names_every_chunk_that_json_names(tmp_path: Path) -> None:
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    mapper = fsspec.LazyReferenceMapper(str(tmp_path / "references.parquet"))
+    mapper = LazyReferenceMapper(str(tmp_path / "references.parquet"))
     chunks = {
         key: value
         for key, value in json.loads(text.objects["references.json"])["refs"].items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -37,13 +38,13 @@ class FaultyServer:
     """Answers by `respond`, on a free port of 127.0.0.1, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.respond: Callable[[Asked], Reply] = lambda asked: Reply(404)
+        self.forget()
         self._closing = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def _answer(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
@@ -52,7 +53,7 @@ class FaultyServer:
                 outer.asked.append(asked)
                 reply = outer.respond(asked)
                 outer._closing.wait(reply.delay)
-                if reply.hang_up:
+                if reply.hang_up or outer._closing.is_set():
                     self.close_connection = True
                     return
                 self.send_response(reply.status)
@@ -88,6 +89,12 @@ class FaultyServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def forget(self) -> None:
+        """Start anew, with a bucket name that nobody has used."""
+        self.asked: list[Asked] = []
+        self.respond: Callable[[Asked], Reply] = lambda asked: Reply(404)
+        self.bucket = f"bucket-{secrets.token_hex(4)}"
+
     def replies(self, *replies: Reply) -> None:
         """Answer with these in turn, and with the last one for ever."""
         waiting = list(replies)
@@ -100,8 +107,24 @@ class FaultyServer:
         self._thread.join()
 
 
+@pytest.fixture(scope="session")
+def _one_faulty() -> Iterator[FaultyServer]:
+    # One address, because a new S3 client for each test would take most of the time.
+    server = FaultyServer()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def faulty() -> Iterator[FaultyServer]:
+def faulty(_one_faulty: FaultyServer) -> FaultyServer:
+    """A server that answers 404 until it is told otherwise."""
+    _one_faulty.forget()
+    return _one_faulty
+
+
+@pytest.fixture
+def mortal() -> Iterator[FaultyServer]:
+    """The same, for this test alone, which may close it."""
     server = FaultyServer()
     yield server
     server.close()
@@ -133,7 +156,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 @pytest.fixture
 def reader(request: pytest.FixtureRequest, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that reads from the faulty server, as a web address or as an object store."""
-    if request.param == "http":
-        return open_store(f"{faulty.url}/bucket")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    return open_store("s3://bucket", Storage(endpoint_url=faulty.url, anonymous=True))
+    return reading(request.param, faulty)
+
+
+def reading(kind: str, server: FaultyServer, region: str | None = None) -> Store:
+    """A store of the server's bucket: "http" or "s3". Another region makes another connection."""
+    if kind == "http":
+        return open_store(f"{server.url}/{server.bucket}")
+    return open_store(f"s3://{server.bucket}", Storage(endpoint_url=server.url, anonymous=True, region=region))

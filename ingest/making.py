@@ -1,0 +1,347 @@
+"""The variables of an archive, made of pieces: what each file gives, in order, each period once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cube.axes import Step, TimeAxis
+from cube.errors import InputError
+from ingest import coverage
+from ingest.archive import ArchiveFile, ArchiveVariable, Decode, Piece
+from ingest.assembling import Shape, decode_of, dtype_of, fill_of, lengths_of, shape_of, source_chunk
+from ingest.choosing import Chosen, Conversion
+from ingest.conventions import attributes
+from ingest.coverage import Held, Overlap
+from ingest.declaration import Source
+from ingest.facts import FileFacts, Structure
+from ingest.findings import Findings, listed
+from ingest.grids import Grid
+from ingest.labels import Labels
+from ingest.reading import read
+from ingest.selection import IngestSelection
+
+_COMPARED_BYTES = 2**26
+
+Gap = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An archive's files after all checks that do not look at periods.
+
+    files, facts, grids  by number of the file;  structures  by hash
+    conversions          by published name and structure
+    labels               None for a product without time
+    incomplete           whether other files were found that cannot be used
+    """
+
+    source: Source
+    options: IngestSelection
+    files: Sequence[ArchiveFile]
+    facts: Sequence[FileFacts]
+    grids: Sequence[Grid]
+    structures: Mapping[str, Structure]
+    conversions: Mapping[tuple[str, str], Conversion]
+    labels: Labels | None
+    incomplete: bool
+
+    @property
+    def names(self) -> list[str]:
+        return [file.name for file in self.files]
+
+    def holding(self, chosen: Chosen) -> NDArray[np.bool_]:
+        """Which files hold a variable, by number."""
+        return np.array([each.structure in chosen.native for each in self.facts], bool)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A variable while it is being made: how it is decoded from the files of each structure."""
+
+    chosen: Chosen
+    shapes: Mapping[str, Shape]
+    decodes: Mapping[str, Decode]
+    dtype: np.dtype[np.generic]
+    fill: float | int
+
+    @property
+    def name(self) -> str:
+        return self.chosen.rule.name
+
+    @property
+    def shape(self) -> Shape:
+        return next(iter(self.shapes.values()))
+
+
+@dataclass
+class Maker:
+    """Makes the variables of an archive; what does not fit becomes a finding."""
+
+    checked: Checked
+    findings: Findings
+
+    def variables(
+        self, chosen: Sequence[Chosen]
+    ) -> tuple[TimeAxis | None, dict[str, ArchiveVariable], list[Gap], Mapping[str, int]]:
+        """(time axis, variables by name, declared holes, sizes of the dimensions besides time and the map's)."""
+        begun = [made for each in chosen if (made := self._begin(each)) is not None]
+        others = self._others(begun)
+        labels = self.checked.labels
+        if labels is None:
+            return None, {each.name: self._without_time(each) for each in begun}, [], others
+        step, number = self._published_step(begun, labels)
+        pieces = self._pieces(begun, labels, number)
+        incomplete = self.checked.incomplete or bool(labels.undated)
+        axis = coverage.check_holes(pieces, step, labels.calendar, self.checked.options.gaps, incomplete, self.findings)
+        if axis is None:
+            self.findings.problem(
+                "period-empty", "no file holds anything of the period", "files", fix="correct `period` or `files`"
+            )
+            return None, {}, [], others
+        time = TimeAxis(axis[0], axis[1], step, labels.calendar)
+        variables = {each.name: self._with_time(each, pieces[each.name], time, number) for each in begun}
+        texts = [tuple(coverage.text(end, step, labels.calendar) for end in hole) for hole in axis[2]]
+        return time, variables, [(first, last) for first, last in texts], others
+
+    def _begin(self, chosen: Chosen) -> _Made | None:
+        """The rules of a variable; None where its units or dimensions are a problem."""
+        checked, labels = self.checked, self.checked.labels
+        if any((chosen.rule.name, hashed) not in checked.conversions for hashed in chosen.native):
+            return None
+        shapes: dict[str, Shape] = {}
+        differing: list[str] = []
+        for number, facts in _one_of_each(checked.facts):
+            native = chosen.native.get(facts.structure)
+            if native is None:
+                continue
+            structure, grid = checked.structures[facts.structure], checked.grids[number]
+            shape = shape_of(native, structure, facts, grid, checked.source.soil_layers, labels is not None)
+            first = next(iter(shapes.values()), shape)
+            if (shape.dims, dict(shape.others)) != (first.dims, dict(first.others)):
+                differing.append(checked.names[number])
+            shapes.setdefault(facts.structure, shape)
+        if differing:
+            self.findings.problem(
+                "dimension-differs",
+                f"{chosen.rule.name} has other dimensions there than elsewhere",
+                listed(differing),
+                "values of different levels would be joined as one",
+                "make one product of each",
+            )
+            return None
+        dtype = dtype_of(chosen, checked.structures)
+        fill = fill_of(chosen, checked.structures, dtype)
+        decodes = {
+            hashed: decode_of(
+                chosen,
+                checked.structures[hashed],
+                chosen.native[hashed],
+                checked.conversions[chosen.rule.name, hashed],
+                shape,
+                dtype,
+                fill,
+                checked.source.group,
+                None if labels is None else labels.step,
+                checked.options.quality,
+            )
+            for hashed, shape in shapes.items()
+        }
+        return _Made(chosen, shapes, decodes, dtype, fill)
+
+    def _others(self, begun: Sequence[_Made]) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for each in begun:
+            for dim, size in each.shape.others.items():
+                if sizes.setdefault(dim, size) != size:
+                    self.findings.problem(
+                        "dimension-differs",
+                        f"the dimension {dim} has {size} values in {each.name} and {sizes[dim]} elsewhere",
+                        "files",
+                        "values of different levels would be joined as one",
+                        "make one product of each variable",
+                    )
+        return sizes
+
+    def _published_step(self, begun: Sequence[_Made], labels: Labels) -> tuple[Step, int]:
+        """(step of the product, file steps in it)."""
+        wanted = Step.parse(self.checked.options.step) if self.checked.options.step else labels.step
+        if wanted == labels.step:
+            return labels.step, 1
+        if wanted.unit != "day" or labels.step.unit != "hour":
+            self.findings.problem(
+                "step-unsupported",
+                f"the files have the step {labels.step}, the product asks for {wanted}",
+                "step",
+                fix="leave out `step`; only sub-daily files can become daily",
+            )
+            return labels.step, 1
+        flags = [each.name for each in begun if each.chosen.rule.kind == "flag"]
+        if flags:
+            self.findings.problem(
+                "step-flag",
+                f"flags have no daily mean: {listed(flags)}",
+                "step",
+                fix="leave them out with `variables`",
+            )
+        return wanted, 24 // labels.step.hours
+
+    def _pieces(self, begun: Sequence[_Made], labels: Labels, number: int) -> dict[str, list[Held]]:
+        checked, options = self.checked, self.checked.options
+        try:
+            period = coverage.window(options.period, labels.step, labels.calendar)
+        except ValueError as error:
+            what = f"{error} (the calendar of the files is {labels.calendar})"
+            self.findings.problem("period-date", what, "period", fix="correct `period`")
+            return {}
+        order = self._order(labels)
+        found: dict[str, list[Held]] = {}
+        for each in begun:
+            entries = coverage.settle(
+                coverage.Question(each.name, checked.names, order, options.duplicates, partial(self._same, each)),
+                labels,
+                checked.holding(each.chosen),
+                period,
+                self.findings,
+            )
+            pieces = coverage.held(entries)
+            if number > 1:
+                pieces = coverage.to_days(pieces, number, checked.names, labels.calendar, self.findings, each.name)
+            found[each.name] = pieces
+        return found
+
+    def _order(self, labels: Labels) -> list[int]:
+        """The rank of each file, by first time, then name."""
+        first = np.full(len(self.checked.files), np.iinfo(np.int64).max)
+        np.minimum.at(first, labels.file, labels.ordinal)
+        ranked = sorted(range(len(first)), key=lambda number: (first[number], self.checked.names[number]))
+        ranks = [0] * len(ranked)
+        for rank, number in enumerate(ranked):
+            ranks[number] = rank
+        return ranks
+
+    def _piece(self, made: _Made, held: Held, start: int, number: int) -> Piece:
+        checked, labels = self.checked, self.checked.labels
+        hashed = checked.facts[held.file].structure
+        decode = made.decodes[hashed]
+        lengths: tuple[float, ...] = ()
+        if number > 1:
+            decode = replace(decode, reduce=(made.chosen.rule.daily, number))
+        elif labels is not None:
+            conversion = checked.conversions[made.name, hashed]
+            lengths = lengths_of(held.first, held.count, labels.step, labels.calendar, conversion)
+        return Piece(
+            checked.files[held.file],
+            start,
+            held.count,
+            held.source,
+            held.source_count,
+            decode,
+            checked.grids[held.file].map,
+            lengths,
+        )
+
+    def _same(self, made: _Made, overlap: Overlap) -> bool:
+        """Whether both files of an overlap hold the same values; what cannot be read is a finding of its own."""
+        files = self.checked.files[overlap.kept], self.checked.files[overlap.dropped]
+        if files[0].sha256 == files[1].sha256 and overlap.kept_source == overlap.dropped_source:
+            return True
+        pieces = [
+            self._piece(made, Held(file, overlap.first, overlap.count, source, overlap.count), 0, 1)
+            for file, source in ((overlap.kept, overlap.kept_source), (overlap.dropped, overlap.dropped_source))
+        ]
+        variable = self._variable(made, pieces[:1], overlap.count, 1, None)
+        most = max(1, _COMPARED_BYTES // (max(1, int(np.prod(variable.shape[1:]))) * variable.dtype.itemsize))
+        for first in range(0, overlap.count, most):
+            part = slice(first, min(first + most, overlap.count))
+            shape = (part.stop - part.start, *variable.shape[1:])
+            values = [np.full(shape, variable.fill, variable.dtype) for _ in pieces]
+            try:
+                for piece, out in zip(pieces, values, strict=True):
+                    read(variable, [piece], {"time": part}, out)
+            except InputError as error:
+                self.findings.problems += error.problems
+                return True
+            if not np.array_equal(values[0], values[1], equal_nan=variable.dtype.kind == "f"):
+                return False
+        return True
+
+    def _without_time(self, made: _Made) -> ArchiveVariable:
+        numbers = np.flatnonzero(self.checked.holding(made.chosen)).tolist()
+        for other in numbers[1:]:
+            if not self._same(made, Overlap(numbers[0], 0, other, 0, 0, 1)):
+                self.findings.problem(
+                    "static-differs",
+                    f"{made.name} has no time and different values",
+                    f"{self.checked.names[numbers[0]]} and {self.checked.names[other]}",
+                    "either could be wrong",
+                    "name one file only in `files`",
+                )
+        return self._variable(made, [self._piece(made, Held(numbers[0], 0, 1, 0, 1), 0, 1)], None, 1, None)
+
+    def _with_time(self, made: _Made, held: Sequence[Held], time: TimeAxis, number: int) -> ArchiveVariable:
+        pieces = [self._piece(made, each, each.first - time.first, number) for each in sorted(held, key=_first)]
+        return self._variable(made, pieces, time.count, number, self.checked.labels)
+
+    def _variable(
+        self, made: _Made, pieces: Sequence[Piece], steps: int | None, number: int, labels: Labels | None
+    ) -> ArchiveVariable:
+        checked, shape = self.checked, made.shape
+        grid = checked.grids[int(np.flatnonzero(checked.holding(made.chosen))[0])]
+        sizes = (*(() if steps is None else (steps,)), *shape.others.values(), *grid.map.shape)
+        stored = []
+        for number_of_file, facts in _one_of_each(checked.facts):
+            if facts.structure in made.shapes:
+                variable = checked.structures[facts.structure].variables[made.chosen.native[facts.structure]]
+                stored.append((variable, made.shapes[facts.structure], checked.grids[number_of_file].map))
+        longest = max((piece.count for piece in pieces), default=1)
+        return ArchiveVariable(
+            made.name,
+            shape.dims,
+            sizes,
+            made.dtype,
+            made.fill,
+            self._attrs(made, grid, labels),
+            tuple(pieces),
+            source_chunk(shape.dims, sizes, stored, longest, number),
+            grid.map,
+        )
+
+    def _attrs(self, made: _Made, grid: Grid, labels: Labels | None) -> dict[str, Any]:
+        hashed = next(iter(made.shapes))
+        structure = self.checked.structures[hashed]
+        attrs = attributes(made.chosen.rule, made.chosen.units, structure.variables[made.chosen.native[hashed]])
+        if grid.mapping is not None:
+            attrs["grid_mapping"] = "crs"
+        begins = self._day_begins(made, structure, labels)
+        if begins:
+            attrs["day_begins"] = begins
+        return attrs
+
+    def _day_begins(self, made: _Made, structure: Structure, labels: Labels | None) -> str:
+        """When the days of a variable begin, UTC, where that is not midnight."""
+        if structure.roles.time and (stated := structure.variables[structure.roles.time].text("day_begins")):
+            return stated
+        if labels is None:
+            return ""
+        offsets = np.unique(labels.offset[self.checked.holding(made.chosen)[labels.file]])
+        if len(offsets) != 1 or not offsets[0]:
+            return ""
+        return f"{int(offsets[0]) // 3600:02d}:{int(offsets[0]) % 3600 // 60:02d}"
+
+
+def _first(held: Held) -> int:
+    return held.first
+
+
+def _one_of_each(facts: Sequence[FileFacts]) -> Iterable[tuple[int, FileFacts]]:
+    """A file of each structure and set of sizes, with its number."""
+    seen: dict[tuple[Any, ...], tuple[int, FileFacts]] = {}
+    for number, each in enumerate(facts):
+        seen.setdefault((each.structure, *sorted(each.arrays.items())), (number, each))
+    return list(seen.values())
