@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any
-
-import distributed
+from typing import TYPE_CHECKING, Any
 
 from batch.catalogue import mend_catalogue, object_bytes, public_base, reading_options
 from batch.plan import ProductPlan, make_plan, plan_product, steps_for
@@ -31,6 +29,10 @@ from cube.structure import structure
 from cube.verify import verify
 from cube.versions import begin, publish, retractions, seal, settle, write_objects
 from stac.items import compose_item
+
+
+if TYPE_CHECKING:
+    import distributed
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,12 @@ def _fails_with_code(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _console() -> Console:
+    """Standard output; a log or a pipe has no width of its own, so tables are not folded for it."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
 def _say_error(error: CubeError, as_json: bool) -> None:
     if as_json:
         problems = [problem.to_json() for problem in error.problems]
@@ -127,7 +133,7 @@ def plan_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> N
     if as_json:
         _print_json(showing.plan_json(plan))
     else:
-        showing.print_plan(Console(), plan, spec)
+        showing.print_plan(_console(), plan, spec)
     if plan.failed:
         sys.exit(next(iter(plan.failed.values())).exit_code)
 
@@ -152,7 +158,7 @@ def build_command(
         _print_json(showing.outcome_json(outcome))
     else:
         store = open_store(spec.store_location, spec.storage)
-        showing.print_outcome(Console(), outcome, spec, store)
+        showing.print_outcome(_console(), outcome, spec, store)
     sys.exit(outcome.exit_code)
 
 
@@ -168,7 +174,7 @@ def status_command(products: tuple[str, ...], spec_path: Path, as_json: bool) ->
     if as_json:
         _print_json(rows)
     else:
-        showing.print_status(Console(), rows)
+        showing.print_status(_console(), rows)
 
 
 @main.command("show", epilog=EXIT_CODES)
@@ -189,7 +195,7 @@ def show_command(product: str, spec_path: Path, as_json: bool) -> None:
     if as_json:
         _print_json({"version": live.version, "manifest": live.manifest})
     else:
-        showing.print_product(Console(), live, store.public_href(f"{path.version(live.version)}/time.zarr"))
+        showing.print_product(_console(), live, store.public_href(f"{path.version(live.version)}/time.zarr"))
 
 
 def _share(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -224,7 +230,7 @@ def verify_command(
     if as_json:
         _print_json(showing.verified_json(found))
     else:
-        showing.print_verified(Console(), found)
+        showing.print_verified(_console(), found)
     if any(each.problems for each in found):
         sys.exit(6)
 
@@ -238,7 +244,7 @@ def sample_archive_command(directory: Path, seed: int) -> None:
     from ingest.samples import SampleSettings, write_sample_archive  # only this command needs it
 
     summary = write_sample_archive(directory, SampleSettings(seed=seed), Reporter().facts)
-    showing.print_samples(Console(), summary)
+    showing.print_samples(_console(), summary)
 
 
 @main.command("serve", epilog=EXIT_CODES)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import distributed
+from typing import TYPE_CHECKING, Any
 
 from cube.errors import ComputeError, CubeError, Problem
 from cube.job import Work
 from cube.stage import Receipt, Stage, execute
+
+if TYPE_CHECKING:
+    import distributed
 
 IN_FLIGHT = 2
 """Works in flight a thread."""
@@ -27,6 +28,8 @@ def run_step(client: distributed.Client | None, works: Sequence[Work], stage: St
         for work in works:
             done(work, execute(work, stage))
         return
+    import distributed  # a build that finds nothing to do should not wait for it
+
     threads = sum(client.nthreads().values()) or 1
     queue = iter(works)
     running = distributed.as_completed(loop=client.loop)
@@ -58,6 +61,8 @@ def run_step(client: distributed.Client | None, works: Sequence[Work], stage: St
 
 
 def _failed(work: Work, error: BaseException) -> ComputeError:
+    import distributed
+
     blocks = ", ".join(task.block.id for task in work.tasks[:3]) or work.id
     if isinstance(error, distributed.KilledWorker):
         return ComputeError(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import dask
-import distributed
+if TYPE_CHECKING:
+    import distributed
+
 
 SETTINGS = {
     # Nothing of value lives in worker memory: spilling and pausing would only hide a plan that was wrong.
@@ -37,6 +39,10 @@ def local(workers: int | None, memory: int) -> Iterator[distributed.Client | Non
     if workers == 0:
         yield None
         return
+    # Most builds find nothing to do, and importing these takes longer than finding that out.
+    import dask
+    import distributed
+
     with (
         dask.config.set(SETTINGS),
         distributed.LocalCluster(

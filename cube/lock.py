@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from cube.errors import BusyError, CubeError, Problem
+from cube.errors import BusyError, CubeError, MissingObjectError, Problem
 from cube.hashing import readable
 from cube.stores import Store
 
@@ -37,19 +37,21 @@ class Lease:
 
     def check(self) -> None:
         """Raise BusyError if the lock is no longer ours."""
-        held = _read(self.store)
-        if held is None or held[1].get("token") != self.token:
-            raise _busy(held[1] if held else {}, "the lock was lost while this build was at work")
+        _, holder = _read(self.store)
+        if holder.get("token") != self.token:
+            raise _busy(holder, "the lock was lost while this build was at work")
 
 
-def _read(store: Store) -> tuple[bytes, dict[str, Any]] | None:
-    if store.head(KEY) is None:
-        return None
-    raw = store.get(KEY)
+def _read(store: Store) -> tuple[bytes | None, dict[str, Any]]:
+    """The lock's bytes, None where it was never taken, and its holder, empty where it is free."""
+    try:
+        raw = store.get(KEY)
+    except MissingObjectError:
+        return None, {}
     try:
         return raw, dict(json.loads(raw))
     except ValueError:
-        return raw, {}
+        return raw, {"host": "unknown"}
 
 
 def _busy(held: dict[str, Any], what: str) -> BusyError:
@@ -94,13 +96,8 @@ def _acquire(store: Store, waiting: Callable[[dict[str, Any]], None] | None) -> 
     watched: bytes | None = None
     since = time.monotonic()
     while True:
-        held = _read(store)
-        if held is None:
-            if store.put_if_unchanged(KEY, mine, None):
-                return token, mine
-            continue
-        raw, content = held
-        alive = _is_alive(content)
+        raw, content = _read(store)
+        alive = _is_alive(content) if content else False
         if alive is False or (raw == watched and time.monotonic() - since > LEASE_SECONDS):
             if store.put_if_unchanged(KEY, mine, raw):
                 return token, mine
@@ -145,6 +142,5 @@ def hold(store: Store, waiting: Callable[[dict[str, Any]], None] | None = None) 
     finally:
         stop.set()
         thread.join()
-        held = _read(store)
-        if held and held[1].get("token") == token:
-            store.delete(KEY)
+        # Freed in one step: deleting could take away the lock of whoever took it over just now.
+        store.put_if_unchanged(KEY, readable({}), raw)

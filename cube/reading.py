@@ -46,16 +46,15 @@ class VersionRef:
 
         Raises IntegrityError where an object of the version is missing.
         """
-        group = self.open(layout)
-        names = list(variables)
-        dims = {dim for name in names for dim in _dims(group[name])}
-        names += [name for name in group.array_keys() if name in dims and name not in names]
-        cut = {name: group[name] for name in names}
         try:
+            # zarr takes its settings when an array is opened, not when it is read.
             with strict():
-                return xr.Dataset({name: _cut(array, slices) for name, array in cut.items()}).set_coords(
-                    [name for name in names if name in dims]
-                )
+                group = self.open(layout)
+                arrays = {name: group[name] for name in variables}
+                dims = {dim for array in arrays.values() for dim in _dims(array)}
+                arrays |= {name: group[name] for name in group.array_keys() if name in dims and name not in arrays}
+                found = xr.Dataset({name: _cut(array, slices) for name, array in arrays.items()})
+                return found.set_coords([name for name in arrays if name in dims])
         except zarr.errors.ChunkNotFoundError as error:
             raise IntegrityError(
                 Problem(

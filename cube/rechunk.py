@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
-from rechunker.algorithm import rechunking_plan
 
 from cube.errors import Problem, RefusedError
 from cube.job import WORKER_BYTES, BlockTask, Result, Scratch, Work
@@ -184,6 +183,8 @@ def _two_passes(
                 "raise `memory`, or cut the product by `area` or `layout.segment`",
             )
         )
+    from rechunker.algorithm import rechunking_plan  # it imports dask's arrays, which most plans do not need
+
     reads, between, writes = rechunking_plan(shape, chunk, shards, itemsize, room)
     memory = budget - room
     origin = {dim: window[dim].start for dim in dims}

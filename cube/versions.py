@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -89,7 +90,10 @@ def write_state(store: Store, path: ProductPath, state: State) -> None:
 
 
 def _get(store: Store, key: str) -> bytes | None:
-    return store.get(key) if store.head(key) else None
+    try:
+        return store.get(key)
+    except MissingObjectError:
+        return None
 
 
 def version_of(item: bytes) -> str:
@@ -143,7 +147,7 @@ def begin(store: Store, path: ProductPath, state: State, fingerprint: str, froze
     attempt = 1
     while True:
         version = f"{fingerprint[:12]}-{attempt}"
-        claim = readable({"fingerprint": fingerprint, "attempt": attempt})
+        claim = readable({"fingerprint": fingerprint, "attempt": attempt, "token": secrets.token_hex(8)})
         key = f"{path.version(version)}/ledger/claim.json"
         if version not in state.known() and store.put_if_unchanged(key, claim, None):
             break

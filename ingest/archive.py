@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import astuple, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from cube.axes import TimeAxis
 from ingest.gridmap import GridMap
+
+if TYPE_CHECKING:
+    import xarray as xr  # what gathers facts in many processes does without it
 
 
 @dataclass(frozen=True, slots=True)

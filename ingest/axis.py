@@ -19,6 +19,8 @@ TOLERANCE = 0.01
 """Of a cell: how far stored positions may lie from the rebuilt ones, and grids of one product from each other."""
 
 _DECIMALS = 10
+_DIGITS = range(-2, 9)
+"""Decimal places that are tried, hundreds of metres first."""
 _REGIONAL = 330.0
 """Degrees of longitude that an axis around the date line may span and still be called regional."""
 
@@ -136,14 +138,14 @@ def rebuild(ascending: Values, noise: float, tolerance: float) -> tuple[Values, 
     if step is None:
         return _shortest(ascending), None
     count = np.arange(len(ascending))
-    tries = [round(step, digits) for digits in range(9)]
+    tries = [round(step, digits) for digits in _DIGITS]
     if step < 1:
         tries.append(1 / round(1 / step))
     for each in tries:
         if not each or abs(each - step) * len(ascending) > 2 * noise:
             continue
         halves = round(ascending[0] / (each / 2)) * (each / 2)
-        for first in (*(round(ascending[0], digits) for digits in range(9)), halves):
+        for first in (*(round(ascending[0], digits) for digits in _DIGITS), halves):
             line = first + each * count
             if np.abs(line - ascending).max() <= noise:
                 return np.round(line, _DECIMALS), each

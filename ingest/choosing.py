@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cube.units import conversion
+from cube import units
 from ingest.conventions import implied, tidy_units, unit_of
 from ingest.declaration import Source, Variable
 from ingest.facts import Structure
@@ -46,7 +46,7 @@ def choose(
     taken = {name for each in source.variables for name in each.archive}
     if source.others != "refuse":
         asked = None if source.others == "take" else wanted or ()
-        candidates |= _others(structures, taken, asked)
+        candidates |= _others(structures, taken, asked, source.sentinels)
     if wanted is not None:
         chosen: dict[str, Chosen] = {}
         for name in wanted:
@@ -75,7 +75,9 @@ def _declared(source: Source, structures: Mapping[str, Structure]) -> dict[str, 
     return found
 
 
-def _others(structures: Mapping[str, Structure], taken: set[str], asked: Sequence[str] | None) -> dict[str, Chosen]:
+def _others(
+    structures: Mapping[str, Structure], taken: set[str], asked: Sequence[str] | None, sentinels: tuple[float, ...]
+) -> dict[str, Chosen]:
     native: dict[str, dict[str, str]] = {}
     rules: dict[str, tuple[Variable, VariableFacts]] = {}
     for hashed, structure in structures.items():
@@ -83,7 +85,7 @@ def _others(structures: Mapping[str, Structure], taken: set[str], asked: Sequenc
             if name in taken:
                 continue
             facts = structure.variables[name]
-            rule, _ = rules.setdefault(name, (implied(name, facts), facts))
+            rule, _ = rules.setdefault(name, (replace(implied(name, facts), sentinels=sentinels), facts))
             if asked is None or name in asked or rule.name in asked:
                 native.setdefault(name, {})[hashed] = name
     return {
@@ -123,13 +125,17 @@ def convert(
     """
     found: dict[tuple[str, str], Conversion] = {}
     for each in chosen:
+        known: dict[str, Conversion | None] = {}
         failed: dict[str, list[str]] = {}
         for hashed, native in each.native.items():
             stated = unit_of(each.rule, structures[hashed].variables[native])
-            try:
-                found[each.rule.name, hashed] = _conversion(each, stated)
-            except ValueError:
+            if stated not in known:
+                known[stated] = _conversion(each, stated)
+            conversion = known[stated]
+            if conversion is None:
                 failed.setdefault(stated, []).extend(names[hashed])
+            else:
+                found[each.rule.name, hashed] = conversion
         for stated, files in failed.items():
             findings.problem(
                 "unit-convert" if stated else "unit-missing",
@@ -143,16 +149,18 @@ def convert(
     return found
 
 
-def _conversion(chosen: Chosen, stated: str) -> Conversion:
-    """Raises ValueError for units that cannot be converted."""
+def _conversion(chosen: Chosen, stated: str) -> Conversion | None:
+    """From the unit that a file states to the published one; None where there is no way."""
     if chosen.rule.kind == "flag" or chosen.units is None or tidy_units(stated) == chosen.units:
         return Conversion()
     if not stated:
-        raise ValueError("no unit")
+        return None
     try:
-        return Conversion(*conversion(stated, chosen.units))
+        return Conversion(*units.conversion(stated, chosen.units))
     except ValueError:
         if chosen.rule.kind != "accumulation":
-            raise
-    factor, _ = conversion(stated, f"{chosen.units} s")
-    return Conversion(factor, 0.0, summed=True)
+            return None
+    try:
+        return Conversion(units.conversion(stated, f"{chosen.units} s")[0], 0.0, summed=True)
+    except ValueError:
+        return None

@@ -83,8 +83,11 @@ def place(grid: Grid) -> dict[str, Any]:
         return {"bbox": [float(each) for each in corners], "crs": plain}
     (south, north), (west, east) = _ends(grid.y), _ends(grid.x)
     if grid.mapping is None:
-        return {"bbox": [max(west, -180.0), south, min(east, 180.0) if west < -180 else east, north], "crs": plain}
-    return {"bbox": degrees_box(grid.mapping, west, south, east, north), "crs": crs_of(grid.mapping)}
+        if east - west >= 360 - 1e-6:
+            west, east = -180.0, 180.0
+        return {"bbox": [west, south, east, north], "crs": plain}
+    box = degrees_box(grid.mapping, west, south, east, north)
+    return {"bbox": [round(each, 7) for each in box], "crs": crs_of(grid.mapping)}
 
 
 def _ends(axis: Axis) -> tuple[float, float]:

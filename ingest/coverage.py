@@ -209,12 +209,12 @@ def check_holes(
     holes: set[tuple[int, int]] = set()
     unknown: dict[tuple[tuple[int, int], ...], list[str]] = {}
     for name, ordinals in present.items():
-        _check_ends(name, ordinals, first, last, step, calendar, findings)
         inner = np.arange(ordinals[0], ordinals[-1] + 1) if len(ordinals) else ordinals
         missing = runs(np.setdiff1d(inner, ordinals, assume_unique=True).tolist())
         known = {run for run in missing if _declared(run, step, calendar, gaps)}
         holes |= known
         unknown.setdefault(tuple(run for run in missing if run not in known), []).append(name)
+    _check_ends(present, first, last, step, calendar, findings)
     for spans, names in unknown.items():
         if spans:
             _report("" if len(names) == len(present) else listed(names), spans, step, calendar, incomplete, findings)
@@ -227,21 +227,25 @@ def _ordinals(pieces: Sequence[Held]) -> Ints:
 
 
 def _check_ends(
-    name: str, ordinals: Ints, first: int, last: int, step: Step, calendar: str, findings: Findings
+    present: Mapping[str, Ints], first: int, last: int, step: Step, calendar: str, findings: Findings
 ) -> None:
-    if len(ordinals) and (ordinals[0], ordinals[-1]) == (first, last):
-        return
+    """One problem for all variables that cover the same shorter period."""
+    short: dict[str, list[str]] = {}
+    for name, ordinals in present.items():
+        if not len(ordinals):
+            short.setdefault("nothing", []).append(name)
+        elif (ordinals[0], ordinals[-1]) != (first, last):
+            ends = (text(int(each), step, calendar) for each in (ordinals[0], ordinals[-1]))
+            short.setdefault(" to ".join(ends), []).append(name)
     low, high = (text(each, step, calendar) for each in (first, last))
-    own = "nothing"
-    if len(ordinals):
-        own = " to ".join(text(int(each), step, calendar) for each in (ordinals[0], ordinals[-1]))
-    findings.problem(
-        "variables-period",
-        f"{name} covers {own}, the variables together {low} to {high}",
-        "files",
-        "the product would advertise a period that it does not hold",
-        "set `period` to what all variables cover, or make a product of each",
-    )
+    for covered, names in short.items():
+        findings.problem(
+            "variables-period",
+            f"{listed(names)}: the files cover {covered}, those of all variables {low} to {high}",
+            "files",
+            "the product would advertise a period that it does not hold",
+            "set `period` to what all variables cover, or make a product of each",
+        )
 
 
 def _declared(run: tuple[int, int], step: Step, calendar: str, gaps: Gaps) -> bool:

@@ -73,10 +73,12 @@ class GridRule:
     kind  "read": from its coordinates; "land": coordinates, and a vector of land points is scattered to the map they
           span; "ease2": rebuilt from the constants of EASE-Grid 2.0, chosen by shape
     epsg  expected projection, None for latitude and longitude or whatever the file states
+    tried projections that land points may lie on regularly where they do not in latitude and longitude
     """
 
     kind: Literal["read", "land", "ease2"] = "read"
     epsg: int | None = None
+    tried: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,11 @@ class Source:
                 it covers); any other field describes the file
     uniform     fields that must not differ between the files of one product (compared without case)
     properties  STAC property of a field, set where all files agree (in lower case)
+    aliases     further STAC properties with the value of a property
     constants   STAC properties that hold for every file of the source
     attrs       global attributes of the product
-    time_attrs  attributes of the archive's time coordinate that become global attributes of the product
     soil_layers native dimension that counts JULES soil layers, published as `depth`
+    sentinels   of variables that are not declared
     notes       what a user of the product must know, one sentence each
     """
 
@@ -116,10 +119,11 @@ class Source:
     patterns: tuple[str, ...] = ()
     uniform: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     attrs: Mapping[str, str] = field(default_factory=dict)
-    time_attrs: tuple[str, ...] = ()
     soil_layers: str | None = None
+    sentinels: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
 
     def fields(self, name: str) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cube.errors import Problem
-from cube.stores.storage import Storage
+from cube.stores import Storage, open_store
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -71,8 +71,6 @@ def _matches(where: str, storage: Storage | None) -> list[str]:
 
 
 def _objects(pattern: str, storage: Storage | None) -> list[str]:
-    from cube.stores import open_store
-
     bucket = f"s3://{urlsplit(pattern).netloc}"
     keys = pattern[len(bucket) + 1 :]
     matching = re.compile(translate(keys))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import netCDF4
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ingest import times
 from ingest.opening import NativeFile
-from ingest.roles import Roles, VariableFacts, assign, bounds_of, map_dims
+from ingest.roles import Roles, VariableFacts, assign, bounds_of, is_time, map_dims
 
 FACTS_REVISION = 1
 """Raised when the same file gives other facts: cached ones are then gathered again."""
@@ -147,7 +147,7 @@ def gather(native: NativeFile, group: str, coordinates: bool) -> tuple[FileFacts
     group        the HDF5 group that holds the variables
     coordinates  whether the map's coordinates are worth reading (not where they are rebuilt from constants)
 
-    Raises KeyError where there is no such group.
+    Raises KeyError or IndexError where there is no such group.
     """
     root = native.dataset
     place = root[group] if group else root
@@ -161,7 +161,8 @@ def gather(native: NativeFile, group: str, coordinates: bool) -> tuple[FileFacts
     }
     attrs = {name: str(root.getncattr(name)) for name in _GLOBAL if name in root.ncattrs()}
     structure = Structure(variables, groups, attrs, mappings)
-    text = structure.to_text().encode()
+    dated = _times(native, group, structure)
+    text = replace(structure, variables=_without_dates(variables)).to_text().encode()
     blobs = {_hash(text): text}
     arrays: dict[str, str] = {}
     if coordinates:
@@ -169,7 +170,7 @@ def gather(native: NativeFile, group: str, coordinates: bool) -> tuple[FileFacts
             blob = _blob(_decoded(native.read(f"{group}/{name}"), variables[name]))
             arrays[name] = _hash(blob)
             blobs[arrays[name]] = blob
-    facts = FileFacts(_hash(text), sizes, arrays, **_times(native, group, structure))
+    facts = FileFacts(_hash(text), sizes, arrays, **dated)
     return facts, blobs
 
 
@@ -220,6 +221,14 @@ def _variable(variable: Any) -> VariableFacts:
         str(attrs.get("_Unsigned", "")).lower() == "true",
         {name: _plain(attrs[name]) for name in _KEPT if name in attrs},
     )
+
+
+def _without_dates(variables: dict[str, VariableFacts]) -> dict[str, VariableFacts]:
+    """The variables without the reference dates of times, so that files with dates of their own share a structure."""
+    return {
+        name: replace(facts, attrs=facts.attrs | {"units": "days since *"}) if is_time(facts) else facts
+        for name, facts in variables.items()
+    }
 
 
 def _numbers(value: Any) -> list[float | int]:

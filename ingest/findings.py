@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cube.errors import Problem
 
 _NAMED = 10
+_APART = 5
 
 
 @dataclass
@@ -45,4 +46,19 @@ def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
             found[-1] = (found[-1][0], number)
         else:
             found.append((number, number))
+    return found
+
+
+def merged(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, those that many files share as one."""
+    groups: dict[tuple[str, ...], list[Problem]] = {}
+    for each in problems:
+        groups.setdefault((each.code, each.what, each.danger, each.fix), []).append(each)
+    found: list[Problem] = []
+    for group in groups.values():
+        if len(group) <= _APART:
+            found += group
+        else:
+            names = listed(each.where for each in group)
+            found.append(replace(group[0], where=f"{len(group)} files ({names})"))
     return found

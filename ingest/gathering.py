@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,24 +71,25 @@ def take_inventory(
     cache = IdentityCache()
     stamps, problems = _stamps(found)
     known = {place: each for place, each in cache.find(list(stamps), kind).items() if each.stamp == stamps[place]}
-    blobs = cache.blobs(_named(known))
-    if not _named(known) <= blobs.keys():
-        known = {}
-    new = [each for each in found if each.location in stamps and each.location not in known]
-    done = len(known)
+    facts = _parsed(known)
+    blobs = cache.blobs({name for each in facts.values() for name in (each.structure, *each.arrays.values())})
+    facts = {place: each for place, each in facts.items() if {each.structure, *each.arrays.values()} <= blobs.keys()}
+    new = [each for each in found if each.location in stamps and each.location not in facts]
+    done = len(facts)
     for outcome in _run(new, stamps, group, coordinates, executor):
         # What was gathered is kept at once: a run that is killed need not begin again.
         cache.keep(outcome.known, outcome.blobs, kind)
         known |= outcome.known
+        facts |= _parsed(outcome.known)
         blobs |= outcome.blobs
         problems |= outcome.problems
         done += len(outcome.known) + len(outcome.problems)
         if progress:
             progress(done, len(found))
     files = [
-        Gathered(_archive_file(each, known[each.location]), _facts(known[each.location]))
+        Gathered(_archive_file(each, known[each.location]), facts[each.location])
         for each in found
-        if each.location in known
+        if each.location in facts
     ]
     structures = {name: Structure.from_text(blobs[name].decode()) for name in {each.facts.structure for each in files}}
     ordered = [problems[each.location] for each in found if each.location in problems]
@@ -99,16 +100,13 @@ def _archive_file(found: Found, known: Known) -> ArchiveFile:
     return ArchiveFile(found.location, found.name, int(known.stamp[0]), known.sha256, known.stamp, found.storage)
 
 
-def _facts(known: Known) -> FileFacts:
-    return FileFacts.from_text(known.facts)
-
-
-def _named(known: dict[str, Known]) -> set[str]:
-    names: set[str] = set()
-    for text in {each.facts for each in known.values()}:
-        facts = FileFacts.from_text(text)
-        names |= {facts.structure, *facts.arrays.values()}
-    return names
+def _parsed(known: dict[str, Known]) -> dict[str, FileFacts]:
+    """The facts of the files; those that cannot be read are left out, to be gathered again."""
+    facts: dict[str, FileFacts] = {}
+    for place, each in known.items():
+        with suppress(ValueError, TypeError):
+            facts[place] = FileFacts.from_text(each.facts)
+    return facts
 
 
 def _stamps(found: Sequence[Found]) -> tuple[dict[str, Stamp], dict[str, Problem]]:
@@ -176,7 +174,8 @@ def _look(found: Sequence[Found], stamps: dict[str, Stamp], group: str, coordina
             outcome.blobs.update(blobs)
         except InputError as error:
             outcome.problems[each.location] = error.problems[0]
-        except KeyError:
+        except (KeyError, IndexError):
+            # netCDF's answer where there is no such group.
             outcome.problems[each.location] = Problem(
                 "no-variables",
                 f"it has no group {group}: it is not a file of this source",

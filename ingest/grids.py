@@ -58,6 +58,8 @@ class Grid:
 
     def same(self, other: Grid) -> bool:
         """Whether both are the same map within the tolerance."""
+        if self is other:
+            return True
         if self.kind != other.kind or self.map.shape != other.map.shape or self.mapping != other.mapping:
             return False
         if self.y is not None and self.x is not None and other.y is not None and other.x is not None:
@@ -161,6 +163,9 @@ def _read(structure: Structure, stored: Mapping[str, Values], rule: GridRule, ar
         rows, columns = latitude(north, found.latitude_bounds), longitude(east, found.longitude_bounds)
         return _cut(_latlon(dims, rows, columns), area)
     if straight is not None:
+        if found.y is not None and found.x is not None and found.y.same(straight[0]) and found.x.same(straight[1]):
+            # The axes of a rotation by nothing are the more exact ones.
+            straight = found.y, found.x
         return _cut(_latlon(dims, *straight), area)
     if 1 in north.shape:
         along = int(np.argmax(north.shape))
@@ -221,9 +226,18 @@ def _straight(latitudes: Values, longitudes: Values) -> tuple[Axis, Axis] | None
 
 def _vector(latitudes: Values, longitudes: Values, roles: Mapping[str, str], rule: GridRule, area: Area | None) -> Grid:
     if rule.kind == "land":
-        y, x, index = scatter.span(latitudes, longitudes)
-        grid = _cut(Grid("latlon", GridMap(), roles, y, x, dims=("lat", "lon")), area)
-        return replace(grid, map=scatter.cut(index, *grid.axes()))
+        found = scatter.spanned(latitudes, longitudes, rule.tried)
+        whole = Grid(
+            "latlon" if found.epsg is None else "projected",
+            GridMap(),
+            roles,
+            found.y,
+            found.x,
+            None if found.epsg is None else mapping_of(None, found.epsg),
+            dims=("lat", "lon") if found.epsg is None else ("y", "x"),
+        )
+        grid = _cut(whole, area)
+        return replace(grid, map=scatter.cut(found.index, *grid.axes()))
     if set(roles.values()) != {"point"}:
         raise GridError(
             "grid-curvilinear",

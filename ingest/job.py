@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,11 +16,10 @@ from cube.job import ArraySpec, BlockTask, Citation, Job, JobContext, Provenance
 from cube.layout import Group, Layout, Part
 from cube.rechunk import Rechunked, Slices, rechunk_works
 from ingest.archive import Archive, ArchiveFile, ArchiveVariable, Piece
-from ingest.discovery import discover
+from ingest.discovery import Found, discover
 from ingest.options import IngestOptions
 from ingest.preflight import inspect
 from ingest.reading import read
-from ingest.references import ReferencedFile, ReferencesRefused, build_references
 from ingest.sources import SOURCES
 
 SPACE = ("lat", "lon", "y", "x", "rlat", "rlon")
@@ -80,14 +80,12 @@ class IngestJob(Job):
         files = discover(patterns, context.folder, options.archive)
         if context.frozen is not None:
             files = _still_there(files, context.frozen)
-        archive = inspect(
-            files,
-            SOURCES[options.source],
-            options,
-            context.folder,
-            progress=context.progress,
-            executor=context.executor,
-        )
+
+        def progress(done: int, total: int) -> None:
+            if context.progress:
+                context.progress("looking at files", done, total)
+
+        archive = inspect(files, SOURCES[options.source], options, context.folder, progress, context.executor)
         if context.frozen is not None and _frozen(archive.files) != context.frozen["files"]:
             raise _moved()
         return cls(options, archive)
@@ -113,7 +111,7 @@ class IngestJob(Job):
         return {"source": self.archive.source, "revision": self.archive.revision}
 
     def public_options(self) -> Mapping[str, Any]:
-        return self.options.model_dump(mode="json", exclude_defaults=True, exclude={"files", "archive"})
+        return dict(self.options.model_dump(mode="json", exclude_defaults=True, exclude={"files", "archive"}))
 
     def identities(self, group: Group, slices: Mapping[str, slice]) -> Sequence[str]:
         part = slices.get("time", slice(0, 1))
@@ -168,9 +166,13 @@ class IngestJob(Job):
     def extras(self) -> tuple[Mapping[str, bytes], Mapping[str, Any] | None]:
         if self.options.references is None:
             return {}, None
+        # The parsers take long to import, and most builds do not need them.
+        from ingest.references import ReferencedFile, ReferencesRefused, build_references
+
         base = self.options.references.base_url.rstrip("/")
         files = [
-            ReferencedFile(file.location, f"{base}/{file.name}", file.sha256, file.bytes) for file in self.archive.files
+            ReferencedFile(Path(file.location), f"{base}/{file.name}", file.sha256, file.bytes)
+            for file in _in_time_order(self.archive)
         ]
         natives = {piece.decode.variable for each in self.archive.variables.values() for piece in each.pieces}
         try:
@@ -178,6 +180,14 @@ class IngestJob(Job):
         except ReferencesRefused as refused:
             return {}, {"refused": [problem.what for problem in refused.problems]}
         return made.objects, {"href": f"references.{made.format}", "format": made.format, "base_url": base}
+
+
+def _in_time_order(archive: Archive) -> list[ArchiveFile]:
+    starts: dict[ArchiveFile, int] = {}
+    for variable in archive.variables.values():
+        for piece in variable.pieces:
+            starts[piece.file] = min(piece.start, starts.get(piece.file, piece.start))
+    return sorted(starts, key=lambda file: (starts[file], file.name))
 
 
 def _attrs(variable: ArchiveVariable) -> dict[str, Any]:
@@ -190,8 +200,8 @@ def _frozen(files: Sequence[ArchiveFile]) -> dict[str, str]:
     return {file.location: file.sha256 for file in files}
 
 
-def _still_there(files: Sequence[str], frozen: Mapping[str, Any]) -> list[str]:
-    present = [file for file in files if file in frozen["files"]]
+def _still_there(files: Sequence[Found], frozen: Mapping[str, Any]) -> list[Found]:
+    present = [file for file in files if file.location in frozen["files"]]
     if len(present) != len(frozen["files"]):
         raise _moved()
     return present

@@ -2,81 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cube.axes import Step, TimeAxis
 from cube.errors import InputError
 from ingest import coverage
-from ingest.archive import ArchiveFile, ArchiveVariable, Decode, Piece
-from ingest.assembling import Shape, decode_of, dtype_of, fill_of, lengths_of, shape_of, source_chunk
-from ingest.choosing import Chosen, Conversion
+from ingest.archive import ArchiveVariable, Piece
+from ingest.assembling import lengths_of, source_chunk
+from ingest.choosing import Chosen
 from ingest.conventions import attributes
 from ingest.coverage import Held, Overlap
-from ingest.declaration import Source
-from ingest.facts import FileFacts, Structure
+from ingest.facts import Structure
 from ingest.findings import Findings, listed
 from ingest.grids import Grid
 from ingest.labels import Labels
 from ingest.reading import read
-from ingest.selection import IngestSelection
+from ingest.rules import Checked, Ruled, one_of_each, other_sizes, rule
 
 _COMPARED_BYTES = 2**26
 
 Gap = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """An archive's files after all checks that do not look at periods.
-
-    files, facts, grids  by number of the file;  structures  by hash
-    conversions          by published name and structure
-    labels               None for a product without time
-    incomplete           whether other files were found that cannot be used
-    """
-
-    source: Source
-    options: IngestSelection
-    files: Sequence[ArchiveFile]
-    facts: Sequence[FileFacts]
-    grids: Sequence[Grid]
-    structures: Mapping[str, Structure]
-    conversions: Mapping[tuple[str, str], Conversion]
-    labels: Labels | None
-    incomplete: bool
-
-    @property
-    def names(self) -> list[str]:
-        return [file.name for file in self.files]
-
-    def holding(self, chosen: Chosen) -> NDArray[np.bool_]:
-        """Which files hold a variable, by number."""
-        return np.array([each.structure in chosen.native for each in self.facts], bool)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A variable while it is being made: how it is decoded from the files of each structure."""
-
-    chosen: Chosen
-    shapes: Mapping[str, Shape]
-    decodes: Mapping[str, Decode]
-    dtype: np.dtype[np.generic]
-    fill: float | int
-
-    @property
-    def name(self) -> str:
-        return self.chosen.rule.name
-
-    @property
-    def shape(self) -> Shape:
-        return next(iter(self.shapes.values()))
 
 
 @dataclass
@@ -90,8 +41,8 @@ class Maker:
         self, chosen: Sequence[Chosen]
     ) -> tuple[TimeAxis | None, dict[str, ArchiveVariable], list[Gap], Mapping[str, int]]:
         """(time axis, variables by name, declared holes, sizes of the dimensions besides time and the map's)."""
-        begun = [made for each in chosen if (made := self._begin(each)) is not None]
-        others = self._others(begun)
+        begun = [made for each in chosen if (made := rule(self.checked, each, self.findings)) is not None]
+        others = other_sizes(begun, self.findings)
         labels = self.checked.labels
         if labels is None:
             return None, {each.name: self._without_time(each) for each in begun}, [], others
@@ -109,66 +60,7 @@ class Maker:
         texts = [tuple(coverage.text(end, step, labels.calendar) for end in hole) for hole in axis[2]]
         return time, variables, [(first, last) for first, last in texts], others
 
-    def _begin(self, chosen: Chosen) -> _Made | None:
-        """The rules of a variable; None where its units or dimensions are a problem."""
-        checked, labels = self.checked, self.checked.labels
-        if any((chosen.rule.name, hashed) not in checked.conversions for hashed in chosen.native):
-            return None
-        shapes: dict[str, Shape] = {}
-        differing: list[str] = []
-        for number, facts in _one_of_each(checked.facts):
-            native = chosen.native.get(facts.structure)
-            if native is None:
-                continue
-            structure, grid = checked.structures[facts.structure], checked.grids[number]
-            shape = shape_of(native, structure, facts, grid, checked.source.soil_layers, labels is not None)
-            first = next(iter(shapes.values()), shape)
-            if (shape.dims, dict(shape.others)) != (first.dims, dict(first.others)):
-                differing.append(checked.names[number])
-            shapes.setdefault(facts.structure, shape)
-        if differing:
-            self.findings.problem(
-                "dimension-differs",
-                f"{chosen.rule.name} has other dimensions there than elsewhere",
-                listed(differing),
-                "values of different levels would be joined as one",
-                "make one product of each",
-            )
-            return None
-        dtype = dtype_of(chosen, checked.structures)
-        fill = fill_of(chosen, checked.structures, dtype)
-        decodes = {
-            hashed: decode_of(
-                chosen,
-                checked.structures[hashed],
-                chosen.native[hashed],
-                checked.conversions[chosen.rule.name, hashed],
-                shape,
-                dtype,
-                fill,
-                checked.source.group,
-                None if labels is None else labels.step,
-                checked.options.quality,
-            )
-            for hashed, shape in shapes.items()
-        }
-        return _Made(chosen, shapes, decodes, dtype, fill)
-
-    def _others(self, begun: Sequence[_Made]) -> dict[str, int]:
-        sizes: dict[str, int] = {}
-        for each in begun:
-            for dim, size in each.shape.others.items():
-                if sizes.setdefault(dim, size) != size:
-                    self.findings.problem(
-                        "dimension-differs",
-                        f"the dimension {dim} has {size} values in {each.name} and {sizes[dim]} elsewhere",
-                        "files",
-                        "values of different levels would be joined as one",
-                        "make one product of each variable",
-                    )
-        return sizes
-
-    def _published_step(self, begun: Sequence[_Made], labels: Labels) -> tuple[Step, int]:
+    def _published_step(self, begun: Sequence[Ruled], labels: Labels) -> tuple[Step, int]:
         """(step of the product, file steps in it)."""
         wanted = Step.parse(self.checked.options.step) if self.checked.options.step else labels.step
         if wanted == labels.step:
@@ -191,7 +83,7 @@ class Maker:
             )
         return wanted, 24 // labels.step.hours
 
-    def _pieces(self, begun: Sequence[_Made], labels: Labels, number: int) -> dict[str, list[Held]]:
+    def _pieces(self, begun: Sequence[Ruled], labels: Labels, number: int) -> dict[str, list[Held]]:
         checked, options = self.checked, self.checked.options
         try:
             period = coverage.window(options.period, labels.step, labels.calendar)
@@ -219,13 +111,10 @@ class Maker:
         """The rank of each file, by first time, then name."""
         first = np.full(len(self.checked.files), np.iinfo(np.int64).max)
         np.minimum.at(first, labels.file, labels.ordinal)
-        ranked = sorted(range(len(first)), key=lambda number: (first[number], self.checked.names[number]))
-        ranks = [0] * len(ranked)
-        for rank, number in enumerate(ranked):
-            ranks[number] = rank
-        return ranks
+        ranked = np.lexsort((np.array(self.checked.names), first))
+        return [int(rank) for rank in np.argsort(ranked)]
 
-    def _piece(self, made: _Made, held: Held, start: int, number: int) -> Piece:
+    def _piece(self, made: Ruled, held: Held, start: int, number: int) -> Piece:
         checked, labels = self.checked, self.checked.labels
         hashed = checked.facts[held.file].structure
         decode = made.decodes[hashed]
@@ -246,7 +135,7 @@ class Maker:
             lengths,
         )
 
-    def _same(self, made: _Made, overlap: Overlap) -> bool:
+    def _same(self, made: Ruled, overlap: Overlap) -> bool:
         """Whether both files of an overlap hold the same values; what cannot be read is a finding of its own."""
         files = self.checked.files[overlap.kept], self.checked.files[overlap.dropped]
         if files[0].sha256 == files[1].sha256 and overlap.kept_source == overlap.dropped_source:
@@ -255,15 +144,17 @@ class Maker:
             self._piece(made, Held(file, overlap.first, overlap.count, source, overlap.count), 0, 1)
             for file, source in ((overlap.kept, overlap.kept_source), (overlap.dropped, overlap.dropped_source))
         ]
-        variable = self._variable(made, pieces[:1], overlap.count, 1, None)
-        most = max(1, _COMPARED_BYTES // (max(1, int(np.prod(variable.shape[1:]))) * variable.dtype.itemsize))
+        timed = self.checked.labels is not None
+        variable = self._variable(made, pieces[:1], overlap.count if timed else None, 1, None)
+        cells = variable.shape[1:] if timed else variable.shape
+        most = max(1, _COMPARED_BYTES // (max(1, math.prod(cells)) * variable.dtype.itemsize))
         for first in range(0, overlap.count, most):
             part = slice(first, min(first + most, overlap.count))
-            shape = (part.stop - part.start, *variable.shape[1:])
+            shape = (part.stop - part.start, *cells) if timed else cells
             values = [np.full(shape, variable.fill, variable.dtype) for _ in pieces]
             try:
                 for piece, out in zip(pieces, values, strict=True):
-                    read(variable, [piece], {"time": part}, out)
+                    read(variable, [piece], {"time": part} if timed else {}, out)
             except InputError as error:
                 self.findings.problems += error.problems
                 return True
@@ -271,7 +162,7 @@ class Maker:
                 return False
         return True
 
-    def _without_time(self, made: _Made) -> ArchiveVariable:
+    def _without_time(self, made: Ruled) -> ArchiveVariable:
         numbers = np.flatnonzero(self.checked.holding(made.chosen)).tolist()
         for other in numbers[1:]:
             if not self._same(made, Overlap(numbers[0], 0, other, 0, 0, 1)):
@@ -284,18 +175,18 @@ class Maker:
                 )
         return self._variable(made, [self._piece(made, Held(numbers[0], 0, 1, 0, 1), 0, 1)], None, 1, None)
 
-    def _with_time(self, made: _Made, held: Sequence[Held], time: TimeAxis, number: int) -> ArchiveVariable:
+    def _with_time(self, made: Ruled, held: Sequence[Held], time: TimeAxis, number: int) -> ArchiveVariable:
         pieces = [self._piece(made, each, each.first - time.first, number) for each in sorted(held, key=_first)]
         return self._variable(made, pieces, time.count, number, self.checked.labels)
 
     def _variable(
-        self, made: _Made, pieces: Sequence[Piece], steps: int | None, number: int, labels: Labels | None
+        self, made: Ruled, pieces: Sequence[Piece], steps: int | None, number: int, labels: Labels | None
     ) -> ArchiveVariable:
         checked, shape = self.checked, made.shape
         grid = checked.grids[int(np.flatnonzero(checked.holding(made.chosen))[0])]
         sizes = (*(() if steps is None else (steps,)), *shape.others.values(), *grid.map.shape)
         stored = []
-        for number_of_file, facts in _one_of_each(checked.facts):
+        for number_of_file, facts in one_of_each(checked.facts):
             if facts.structure in made.shapes:
                 variable = checked.structures[facts.structure].variables[made.chosen.native[facts.structure]]
                 stored.append((variable, made.shapes[facts.structure], checked.grids[number_of_file].map))
@@ -312,7 +203,7 @@ class Maker:
             grid.map,
         )
 
-    def _attrs(self, made: _Made, grid: Grid, labels: Labels | None) -> dict[str, Any]:
+    def _attrs(self, made: Ruled, grid: Grid, labels: Labels | None) -> dict[str, Any]:
         hashed = next(iter(made.shapes))
         structure = self.checked.structures[hashed]
         attrs = attributes(made.chosen.rule, made.chosen.units, structure.variables[made.chosen.native[hashed]])
@@ -323,7 +214,7 @@ class Maker:
             attrs["day_begins"] = begins
         return attrs
 
-    def _day_begins(self, made: _Made, structure: Structure, labels: Labels | None) -> str:
+    def _day_begins(self, made: Ruled, structure: Structure, labels: Labels | None) -> str:
         """When the days of a variable begin, UTC, where that is not midnight."""
         if structure.roles.time and (stated := structure.variables[structure.roles.time].text("day_begins")):
             return stated
@@ -337,11 +228,3 @@ class Maker:
 
 def _first(held: Held) -> int:
     return held.first
-
-
-def _one_of_each(facts: Sequence[FileFacts]) -> Iterable[tuple[int, FileFacts]]:
-    """A file of each structure and set of sizes, with its number."""
-    seen: dict[tuple[Any, ...], tuple[int, FileFacts]] = {}
-    for number, each in enumerate(facts):
-        seen.setdefault((each.structure, *sorted(each.arrays.items())), (number, each))
-    return list(seen.values())

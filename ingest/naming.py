@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cftime
+import numpy as np
+from numpy.typing import NDArray
 
-from cube.axes import Step, to_date
+from cube.axes import EPOCH_YEAR, Step, encode
 from ingest.declaration import Source
 from ingest.findings import Findings, listed
 
@@ -21,13 +23,14 @@ _DAY = re.compile(r"(?<![\dvV])(\d{4})(\d{2})(\d{2})(?:\d{6}|\d{4}|\d{2})?(?!\d)
 _MONTHS = re.compile(r"(?<!\d)(\d{4})(\d{2})-(\d{4})(\d{2})(?!\d)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Covered:
-    """A file's name and the first and last period inside, as ordinals."""
+    """Names of files, the fields of these names, and the ordinals of the first and last period inside, in one order."""
 
-    name: str
-    first: int
-    last: int
+    names: Sequence[str]
+    fields: Sequence[Mapping[str, str]]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
 
 
 def read_fields(
@@ -72,7 +75,8 @@ def read_fields(
         for field, target in source.properties.items()
         if len(values.get(field, ())) == 1
     }
-    return fields, {**source.constants, **properties}
+    aliases = {name: properties[target] for name, target in source.aliases.items() if target in properties}
+    return fields, {**source.constants, **properties, **aliases}
 
 
 def named_date(fields: Mapping[str, str]) -> Date | None:
@@ -82,27 +86,37 @@ def named_date(fields: Mapping[str, str]) -> Date | None:
     return int(fields["year"]), int(fields.get("month", 1)), int(fields.get("day", 1))
 
 
-def check_dates(
-    files: Sequence[Covered], fields: Sequence[Mapping[str, str]], step: Step, calendar: str, findings: Findings
-) -> None:
+def check_dates(files: Covered, step: Step, calendar: str, findings: Findings) -> None:
     """Report every file whose name gives other dates than it holds."""
-    for file, known in zip(files, fields, strict=True):
-        claimed = _claimed(file.name, known)
+    firsts, lasts, afters = (_dates(each, step, calendar) for each in (files.first, files.last, files.last + 1))
+    for name, known, first, last, after in zip(files.names, files.fields, firsts, lasts, afters, strict=True):
+        claimed = _claimed(name, known)
         if not claimed:
             continue
-        first, last, after = (to_date(each, step, calendar) for each in (file.first, file.last, file.last + 1))
-        low, high = _resolve(claimed[0], first), [_resolve(claimed[-1], each) for each in (last, after)]
-        inside = low == _date(first) or (len(claimed) == 1 and _date(first) <= low <= _date(last))
-        if inside and (len(claimed) == 1 or high[0] == _date(last) or high[1] == _date(after)):
+        low = _resolve(claimed[0], first, calendar)
+        starts = low == first or (len(claimed) == 1 and first <= low <= last)
+        # The last date may be that of the last period, or where it ends.
+        ends = len(claimed) == 1 or any(_resolve(claimed[-1], each, calendar) == each for each in (last, after))
+        if starts and ends:
             continue
+        said = " to ".join(_text(each) for each in claimed)
         findings.problem(
             "name-false",
-            f"the name says {' to '.join('-'.join(f'{part:02d}' for part in each) for each in claimed)}, "
-            f"the file holds {first.strftime('%Y-%m-%d')} to {last.strftime('%Y-%m-%d')}",
-            file.name,
+            f"the name says {said}, the file holds {_text(first)} to {_text(last)}",
+            name,
             "a file that is not what its name says may be the wrong file",
             "check the file; if its times are right, set `names: ignore`",
         )
+
+
+def _dates(ordinals: NDArray[np.int64], step: Step, calendar: str) -> list[Date]:
+    days = encode(ordinals, step, calendar) // (24 if step.unit == "hour" else 1)
+    dates = cftime.num2date(days, f"days since {EPOCH_YEAR}-01-01", calendar=calendar)
+    return [(date.year, date.month, date.day) for date in dates]
+
+
+def _text(date: Sequence[int]) -> str:
+    return "-".join(f"{part:02d}" for part in date)
 
 
 def _claimed(name: str, fields: Mapping[str, str]) -> list[tuple[int, ...]]:
@@ -125,14 +139,7 @@ def _split(digits: str) -> tuple[int, ...]:
     return tuple(int(part) for part in (digits[:4], digits[4:6], digits[6:8]) if part)
 
 
-def _date(date: cftime.datetime) -> Date:
-    return date.year, date.month, date.day
-
-
-def _resolve(claim: tuple[int, ...], held: cftime.datetime) -> Date:
+def _resolve(claim: tuple[int, ...], held: Date, calendar: str) -> Date:
     """A claim as exact as what is held: parts that it does not give are those of the file."""
-    parts = list(_date(held))
-    parts[: len(claim)] = claim
-    if len(claim) == 3 and held.calendar == "360_day":
-        parts[2] = min(parts[2], 30)
-    return parts[0], parts[1], parts[2]
+    year, month, day = (*claim, *held[len(claim) :])
+    return year, month, min(day, 30) if calendar == "360_day" else day

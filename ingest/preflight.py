@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cube.errors import InputError
-from ingest import choosing, coordinates, naming
+from ingest import choosing, naming
 from ingest.archive import Archive
 from ingest.assembling import is_static
 from ingest.choosing import Chosen
+from ingest.composing import compose
 from ingest.declaration import Source
 from ingest.discovery import Found, discover
 from ingest.facts import FileFacts, Structure
-from ingest.findings import Findings, listed
+from ingest.findings import Findings, listed, merged
 from ingest.gathering import Gathered, Inventory, Progress, take_inventory
 from ingest.grids import Grid, GridError, resolve
 from ingest.labels import Labels, label
-from ingest.making import Checked, Maker
+from ingest.rules import Checked
 from ingest.selection import IngestSelection
 
 
@@ -50,7 +53,7 @@ def inspect(
     if inventory.files:
         archive = _Preflight(source, options, inventory, findings).run()
     if findings.problems or archive is None:
-        raise InputError(findings.problems)
+        raise InputError(merged(findings.problems))
     return archive
 
 
@@ -88,36 +91,7 @@ class _Preflight:
         files = [each.file for each in usable]
         incomplete = len(files) < self.inventory.found
         checked = Checked(self.source, self.options, files, facts, grids, structures, conversions, labels, incomplete)
-        return self._archive(checked, chosen, properties)
-
-    def _archive(self, checked: Checked, chosen: Sequence[Chosen], properties: Mapping[str, str]) -> Archive:
-        findings, source, grid = self.findings, self.source, checked.grids[0]
-        time, variables, gaps, others = Maker(checked, findings).variables(chosen)
-        kinds = {(each.structure, *sorted(each.arrays.items())): each for each in checked.facts}
-        files = [(checked.structures[each.structure], each) for each in kinds.values()]
-        soil = self._soil(others)
-        coords = coordinates.dataset(grid, others, soil, files, self.inventory.blobs, findings)
-        auxiliary = [str(name) for name in coords.variables if name not in coords.dims and "bnds" not in str(name)]
-        auxiliary = [name for name in auxiliary if name != "crs"]
-        for variable in variables.values():
-            own = [name for name in auxiliary if set(coords[name].dims) <= set(variable.dims)]
-            if own:
-                variable.attrs["coordinates"] = " ".join(sorted(own))
-        used = {piece.file for variable in variables.values() for piece in variable.pieces}
-        self._notes(chosen, checked)
-        return Archive(
-            source=source.name,
-            revision=source.revision,
-            time=time,
-            coords=coords,
-            variables=variables,
-            files=tuple(file for file in checked.files if file in used),
-            gaps=tuple(gaps),
-            notes=(*source.notes, *findings.notes),
-            attrs={**_global_attrs(source, files), **coordinates.place(grid)},
-            properties=dict(properties),
-            provenance=provenance_of(source, self.options),
-        )
+        return compose(checked, chosen, properties, self.inventory.blobs, findings)
 
     def _with_data(self, chosen: Sequence[Chosen]) -> list[Gathered]:
         """The files that hold something of the chosen variables; problems for the others."""
@@ -147,7 +121,7 @@ class _Preflight:
         expected = listed(one.rule.name for one in chosen) or f"those of the source {self.source.name}"
         self.findings.problem(
             "variable-absent" if held else "no-variables",
-            f"it holds {listed(held) if held else 'no data variable'}, not {expected}",
+            f"it holds {listed(held) if held else 'no data variable'}; expected are {expected}",
             each.file.name,
             "its period would be missing from the product",
             "leave the file out of `files`; declare the hole with `gaps` if its period is missing then",
@@ -182,6 +156,15 @@ class _Preflight:
             kept[0].append(each)
             kept[1].append(known)
             kept[2].append(grid)
+        if usual is not None and usual.kind == "points" and strange:
+            self.findings.problem(
+                "grid-points-differ",
+                "these files hold lists of points that differ from file to file",
+                listed(name for names in strange.values() for name in names),
+                "values would get wrong places",
+                "put the points on a grid first: lists without a grid are not supported",
+            )
+            return kept
         for key, names in strange.items():
             self._strange(resolved[key], usual, names)
         return kept
@@ -223,39 +206,6 @@ class _Preflight:
             self.findings.note(f"left out because they have no time: {listed(names)}")
         return True, [each for each in chosen if each.rule.name not in names]
 
-    def _soil(self, others: Mapping[str, int]) -> Sequence[float] | None:
-        """Layer thicknesses of the dimension `depth`, if it is JULES's."""
-        if self.source.soil_layers is None or "depth" not in others:
-            return None
-        layers = self.options.dzsoil or coordinates.SOIL_LAYERS
-        if len(layers) != others["depth"]:
-            self.findings.problem(
-                "soil-layers",
-                f"the files have {others['depth']} soil layers, {len(layers)} thicknesses are known",
-                "dzsoil",
-                "water contents would be given the wrong depths",
-                "give `dzsoil`, the thicknesses of the run's namelist `dzsoil_io` in m",
-            )
-            return None
-        return layers
-
-    def _notes(self, chosen: Sequence[Chosen], checked: Checked) -> None:
-        used = {facts.structure for facts in checked.facts}
-        left = {
-            f"{name} ({reason})" for hashed in used for name, reason in checked.structures[hashed].roles.ignored.items()
-        }
-        if left:
-            self.findings.note(f"left out: {listed(sorted(left))}")
-        for each in chosen:
-            if each.rule.floor is not None:
-                self.findings.note(
-                    f"{each.rule.name}: values from {each.rule.floor:g} {each.units} up to zero became 0"
-                )
-        attrs = [checked.structures[hashed].attrs for hashed in used]
-        experiments = sorted({each["experiment_id"] for each in attrs if "experiment_id" in each})
-        if len(experiments) > 1:
-            self.findings.note(f"the files are of several experiments: {listed(experiments)}")
-
 
 def _held(chosen: Chosen, files_of: Mapping[str, Sequence[str]]) -> Chosen:
     return replace(chosen, native={hashed: name for hashed, name in chosen.native.items() if hashed in files_of})
@@ -263,9 +213,11 @@ def _held(chosen: Chosen, files_of: Mapping[str, Sequence[str]]) -> Chosen:
 
 def _grid_key(structure: Structure, facts: FileFacts) -> tuple[Any, ...]:
     """What the map of a file depends on."""
-    times = structure.variables[structure.roles.time].dims if structure.roles.time else ()
-    sizes = tuple(sorted((dim, size) for dim, size in facts.sizes.items() if dim not in times))
-    return (facts.structure, sizes, tuple(sorted(facts.arrays.items())))
+    roles = structure.roles
+    times = structure.variables[roles.time].dims if roles.time else ()
+    sizes = tuple((dim, size) for dim, size in facts.sizes.items() if dim not in times)
+    known = (roles.latitude, roles.longitude, roles.y, roles.x, structure.map_dims)
+    return (*known, str(structure.mappings), sizes, tuple(facts.arrays.items()))
 
 
 def _usual(keys: Sequence[tuple[Any, ...]], resolved: Mapping[tuple[Any, ...], Grid | GridError]) -> Grid | None:
@@ -285,37 +237,12 @@ def _usual(keys: Sequence[tuple[Any, ...]], resolved: Mapping[tuple[Any, ...], G
 
 
 def _check_names(labels: Labels, names: Sequence[str], fields: Sequence[Mapping[str, str]], findings: Findings) -> None:
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for number, ordinal in zip(labels.file.tolist(), labels.ordinal.tolist(), strict=True):
-        first.setdefault(number, ordinal)
-        last[number] = ordinal
-    covered = [naming.Covered(names[number], first[number], last[number]) for number in first]
-    naming.check_dates(covered, [fields[number] for number in first], labels.step, labels.calendar, findings)
-
-
-def _global_attrs(source: Source, files: Sequence[tuple[Structure, FileFacts]]) -> dict[str, str]:
-    """Global attributes: the source's, and those of the files that are the same in all."""
-    shared = dict(source.attrs)
-    for name in ("title", "institution", "source", "references"):
-        values = {structure.attrs.get(name) for structure, _ in files}
-        value = next(iter(values))
-        if len(values) == 1 and value:
-            shared.setdefault(name, value)
-    shared.setdefault("title", source.title)
-    return shared
-
-
-def provenance_of(source: Source, options: IngestSelection) -> dict[str, Any]:
-    """Licence, providers and citations of a product: the options', else the source's."""
-    given = options.provenance
-    providers = given.providers if given.providers is not None else source.providers
-    citations = given.citations if given.citations is not None else source.citations
-    return {
-        "licence": given.licence or source.licence,
-        "licence_url": given.licence_url or (None if given.licence else source.licence_url),
-        "providers": [{"name": each.name, "roles": list(each.roles), "url": each.url} for each in providers],
-        "citations": [{"doi": each.doi, "text": each.text} for each in citations],
-        "redistribution": given.redistribution or source.redistribution,
-        "ancestors": [],
-    }
+    numbers, starts = np.unique(labels.file, return_index=True)
+    stops = np.append(starts[1:], len(labels.file)) - 1
+    covered = naming.Covered(
+        [names[number] for number in numbers],
+        [fields[number] for number in numbers],
+        labels.ordinal[starts],
+        labels.ordinal[stops],
+    )
+    naming.check_dates(covered, labels.step, labels.calendar, findings)

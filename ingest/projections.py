@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyproj
+from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
+
+Degrees = NDArray[np.float64]
 
 _SAME_METRES = 1.0
 """Two systems agree where the corners of a map differ by no more than this; datum shifts left aside."""
@@ -69,3 +72,9 @@ def degrees_box(mapping: Mapping[str, Any], west: float, south: float, east: flo
     crs = pyproj.CRS.from_cf(dict(mapping))
     transformer = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
     return [float(each) for each in transformer.transform_bounds(west, south, east, north, densify_pts=21)]
+
+
+def project(epsg: int, longitudes: Degrees, latitudes: Degrees) -> tuple[Degrees, Degrees]:
+    """(x, y) in metres of an EPSG projection, of degrees on WGS 84."""
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True).transform(longitudes, latitudes)
+    return np.asarray(x), np.asarray(y)

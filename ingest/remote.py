@@ -12,8 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cube.errors import InputError, Problem
-from cube.stores.storage import Storage
-from cube.stores.store import ObjectInfo, Store
+from cube.stores import ObjectInfo, Storage, Store, open_store
 from ingest.archive import ArchiveFile
 
 PART_BYTES = 32 * 2**20
@@ -27,8 +26,6 @@ _IN_USE_SECONDS = 600.0
 
 def place(location: str, storage: Storage | None) -> tuple[Store, str]:
     """The store and key of `s3://bucket/key` or `http(s)://host/folder/name`."""
-    from cube.stores import open_store
-
     parts = urlsplit(location)
     if parts.scheme == "s3":
         return open_store(f"s3://{parts.netloc}", storage), parts.path.lstrip("/")

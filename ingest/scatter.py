@@ -2,41 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.axis import Axis, AxisError, Values, plain
 from ingest.gridmap import GridMap
+from ingest.projections import project
+
+_DEGREES_NOISE = 4e-5
+"""Degrees within which positions in single precision are one."""
+
+_METRES_NOISE = 10.0
+"""Metres that single-precision degrees and datum shifts move projected cell centres."""
 
 _SPARSE = 400
 """Cells a point: a map emptier than this is no map that the points were taken from."""
 
-_SAME = 4e-5
-"""Degrees within which positions in single precision are one."""
+
+@dataclass(frozen=True, eq=False)
+class Spanned:
+    """The map of a vector of points.
+
+    index  point of each cell or -1, shape (y, x);  epsg  the projection of the axes, None for degrees
+    """
+
+    y: Axis
+    x: Axis
+    index: NDArray[np.int32]
+    epsg: int | None = None
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether both axes have a step, or are too short to have one."""
+        return all(axis.step is not None or len(axis.values) == 1 for axis in (self.y, self.x))
 
 
-def span(latitudes: Values, longitudes: Values) -> tuple[Axis, Axis, NDArray[np.int32]]:
-    """(latitude axis, longitude axis, point of each cell or -1, shape (y, x)) of points in degrees, each of shape (n,).
+def spanned(latitudes: Values, longitudes: Values, tried: Sequence[int]) -> Spanned:
+    """The map of points in degrees, each of shape (n,): in degrees, or of a projection where it is regular only there.
+
+    tried  EPSG codes of projections whose cells have their centres on whole hundreds of metres
 
     Axes step by the smallest distance of two points where all others are multiples of it, so that rows without land
     are there too. Raises AxisError for repeated points and for points that span no map.
     """
-    if longitudes.max() > 180:
-        longitudes = np.where(longitudes > 180, longitudes - 360, longitudes)
-    rows, y = _line(latitudes)
-    columns, x = _line(longitudes)
-    cells = len(y.values) * len(x.values)
-    if cells > max(10_000, _SPARSE * len(latitudes)):
-        raise AxisError(f"{len(latitudes)} points would span a map of {len(y.values)} by {len(x.values)} cells")
-    index = np.full((len(y.values), len(x.values)), -1, np.int32)
-    index[rows, columns] = np.arange(len(latitudes))
-    if (index >= 0).sum() != len(latitudes):
-        raise AxisError("two points lie in one cell")
-    if y.bounds is not None:
-        y = replace(y, bounds=np.clip(y.bounds, -90, 90))
-    return y, x, index
+    turned = np.where(longitudes > 180, longitudes - 360, longitudes)
+    found: Spanned | None = None
+    try:
+        found = _span(latitudes, turned, _DEGREES_NOISE)
+        if found.y.bounds is not None:
+            found = replace(found, y=replace(found.y, bounds=np.clip(found.y.bounds, -90, 90)))
+    except AxisError:
+        if not tried:
+            raise
+    if found is not None and found.is_regular:
+        return found
+    for epsg in tried:
+        east, north = project(epsg, turned, latitudes)
+        off = max(float(np.abs(each - np.rint(each / 100) * 100).max()) for each in (east, north))
+        if off <= _METRES_NOISE:  # not a number outside the projection's area
+            projected = _span(north, east, _METRES_NOISE)
+            if projected.is_regular:
+                return replace(projected, epsg=epsg)
+    if found is None:
+        raise AxisError(f"{len(latitudes)} points span no map, neither in degrees nor on a known projection")
+    return found
 
 
 def cut(index: NDArray[np.int32], y: Axis, x: Axis) -> GridMap:
@@ -45,17 +77,32 @@ def cut(index: NDArray[np.int32], y: Axis, x: Axis) -> GridMap:
     return GridMap(shape=part.shape, scatter=np.ascontiguousarray(part, dtype="<i4").tobytes())
 
 
-def _line(positions: Values) -> tuple[NDArray[np.intp], Axis]:
+def _span(ys: Values, xs: Values, same: float) -> Spanned:
+    """The map of points; positions closer than `same` are one."""
+    rows, y = _line(ys, same)
+    columns, x = _line(xs, same)
+    cells = len(y.values) * len(x.values)
+    if cells > max(10_000, _SPARSE * len(ys)):
+        raise AxisError(f"{len(ys)} points would span a map of {len(y.values)} by {len(x.values)} cells")
+    index = np.full((len(y.values), len(x.values)), -1, np.int32)
+    index[rows, columns] = np.arange(len(ys))
+    if (index >= 0).sum() != len(ys):
+        raise AxisError("two points lie in one cell")
+    return Spanned(y, x, index)
+
+
+def _line(positions: Values, same: float) -> tuple[NDArray[np.intp], Axis]:
     """(index on the axis of each position, the axis)."""
     if not np.isfinite(positions).all():
         raise AxisError("positions are missing")
     ascending = np.unique(positions)
-    distinct = ascending[np.diff(ascending, prepend=-np.inf) > _SAME]
-    axis = plain(_filled(distinct), None, max(_SAME, 1e-6 * float(np.abs(distinct).max())))
-    return np.abs(axis.values[None, :] - positions[:, None]).argmin(axis=1), axis
+    distinct = ascending[np.diff(ascending, prepend=-np.inf) > same]
+    axis = plain(_filled(distinct, same), None, same)
+    middles = (axis.values[1:] + axis.values[:-1]) / 2
+    return np.searchsorted(middles, positions), axis
 
 
-def _filled(values: Values) -> Values:
+def _filled(values: Values, same: float) -> Values:
     """The positions with those between them that no point has, where the distances are multiples of the smallest."""
     if len(values) < 2:
         return values
@@ -63,7 +110,9 @@ def _filled(values: Values) -> Values:
     whole = np.rint(distances / distances.min())
     # The smallest distance is the noisiest; the whole extent gives the step.
     step = (values[-1] - values[0]) / whole.sum()
-    if np.abs(distances - whole * step).max() > 0.01 * step + _SAME:
+    if whole.sum() > _SPARSE * len(values):
+        return values
+    if np.abs(distances - whole * step).max() > 0.01 * step + same:
         return values
     return np.linspace(values[0], values[-1], int(whole.sum()) + 1)
 

@@ -70,7 +70,7 @@ def seconds(values: NDArray[Any], units: str, calendar: str) -> Seconds:
         raise UndecodableTimeError("the time coordinate holds missing values")
     unit, origin = _reference(units, calendar)
     exact = values.astype(np.float64) * unit + origin
-    slack = 1.0
+    slack = 0.5
     if values.dtype == np.float32 and values.size:
         slack = max(slack, min(4 * unit * float(np.spacing(np.abs(values).max())), _HOUR / 2 - 1))
     hours = np.rint(exact / _HOUR) * _HOUR

@@ -117,6 +117,8 @@ class S3Server:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 cwd=self.folder,
+                # The server would make whoever is named in AWS_ variables its administrator.
+                env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))},
                 start_new_session=True,
             )
 

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -128,7 +128,7 @@ class S3Store:
         else:
             body = bytes(data)
             headers["ContentMD5"] = _md5(body)
-            self.connection.call("put_object", where, self._target(key) | headers, body=body, check=_check_written)
+            self.connection.call("put_object", where, self._target(key) | headers, body=body, check=_confirmed(where))
         self.connection.note_written(where)
 
     def _put_in_parts(self, key: str, data: memoryview, headers: dict[str, Any]) -> None:
@@ -172,7 +172,7 @@ class S3Store:
         headers = _headers(key, False) | {"ContentMD5": _md5(data)} | condition
         try:
             self.connection.call(
-                "put_object", where, self._target(key) | headers, body=data, seen=seen, check=_check_written
+                "put_object", where, self._target(key) | headers, body=data, seen=seen, check=_confirmed(where)
             )
         except StatusError:
             # An attempt whose answer was lost may have been ours.
@@ -252,10 +252,13 @@ class S3Store:
         return f"{base}/{quote(self.prefix + check_key(key))}"
 
 
-def _check_written(answer: dict[str, Any]) -> None:
-    if "ETag" not in answer:
-        # A proxy's or portal's page, not an object store's word that it has the object.
-        raise TransientError(answers.unavailable("put_object was not confirmed", "store"))
+def _confirmed(where: str) -> Callable[[dict[str, Any]], None]:
+    def check(answer: dict[str, Any]) -> None:
+        if "ETag" not in answer:
+            # A proxy's or portal's page, not an object store's word that it has the object.
+            raise TransientError(answers.unavailable("put_object was not confirmed", where))
+
+    return check
 
 
 def _md5(data: bytes) -> str:

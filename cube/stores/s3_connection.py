@@ -159,8 +159,13 @@ _connections: dict[tuple[Storage, int], Connection] = {}
 _connections_lock = threading.Lock()
 
 
+_inherited: list[dict[tuple[Storage, int], Connection]] = []
+
+
 def _start_afresh() -> None:
     global _connections, _connections_lock
+    # Kept, because dropping them would wait for the parent's event loop to close them.
+    _inherited.append(_connections)
     _connections = {}
     _connections_lock = threading.Lock()
 

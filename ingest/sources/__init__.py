@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from ingest.declaration import Source
 from ingest.sources.cf import CF
+from ingest.sources.cru import CRU
+from ingest.sources.haduk import HADUK
+from ingest.sources.isimip import ISIMIP
+from ingest.sources.jules import JULES
+from ingest.sources.smap import SMAP
+from ingest.sources.tamsat import TAMSAT
+from ingest.sources.tropomi import TROPOMI
 
-SOURCES: dict[str, Source] = {source.name: source for source in (CF,)}
+SOURCES: dict[str, Source] = {source.name: source for source in (CF, CRU, HADUK, ISIMIP, JULES, SMAP, TAMSAT, TROPOMI)}
 """All sources by name."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cube import rechunk
 from cube.errors import RefusedError
 from cube.job import WORKER_BYTES, BlockTask
 from cube.layout import Dim, Group, Layout, Part
@@ -119,8 +117,3 @@ def test_only_the_chosen_blocks_are_made(tmp_path):
 def test_budget_below_one_shard_is_refused_with_the_numbers(tmp_path):
     with pytest.raises(RefusedError, match="MiB"):
         make((40, 24, 24), (1, 24, 24), (40, 4, 4), (40, 8, 8), WORKER_BYTES + 1000, tmp_path)
-
-
-def test_planner_is_rechunkers_own():
-    assert rechunk.rechunking_plan.__module__.startswith("rechunker")
-    assert Path(rechunk.__file__).name == "rechunk.py"

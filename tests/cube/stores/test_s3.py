@@ -5,12 +5,13 @@ import hashlib
 import logging
 import pickle
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from cube.errors import MissingObjectError, SpecError, StoreError
-from cube.stores import Storage, s3
+from cube.stores import Storage, retry, s3
 from cube.stores.s3 import S3Store
 from cube.stores.s3_connection import Conditional, Connection
 
@@ -336,3 +337,18 @@ def test_the_href_is_what_a_reader_without_credentials_opens() -> None:
         "https://s3.eu-west-2.amazonaws.com/bucket/"
     )
     assert href("s3://bucket/cube/", endpoint_url=server) == "s3://bucket/cube/a b/zarr.json"
+
+
+@pytest.mark.s3
+def test_a_server_that_crashes_and_comes_back_is_waited_for(
+    s3_server: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 60.0)
+    store.put("before", BODY)
+    s3_server.kill()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(store.put, "during", BODY), pool.submit(store.get, "before")]
+        s3_server.start()
+        assert waiting[1].result() == BODY
+        waiting[0].result()
+    assert store.get("during") == BODY
