@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from batch.catalogue import mend_catalogue, object_bytes, public_base, reading_options
-from batch.plan import ProductPlan, make_plan, plan_product, steps_for
+from batch.catalogue import catalogue_changes, object_bytes, public_base, reading_options
+from batch.plan import Plan, ProductPlan, make_plan, plan_product, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
 from batch.spec import Spec
@@ -27,9 +27,8 @@ from cube.stage import PARALLEL_REQUESTS, Receipt, Scratchpad, Stage
 from cube.stores import Store, open_store
 from cube.structure import structure
 from cube.verify import verify
-from cube.versions import begin, publish, retractions, seal, settle, write_objects
+from cube.versions import begin, is_settled, publish, retractions, seal, settle, write_objects
 from stac.items import compose_item
-
 
 if TYPE_CHECKING:
     import distributed
@@ -74,11 +73,22 @@ def build(
     Raises BusyError when another build is at work.
     """
     store = open_store(spec.store_location, spec.storage)
-    with hold(store, reporter.waiting) as lease, contextlib.ExitStack() as stack:
-        builder = Builder(spec, store, lease, reporter, stack, allow_retraction, repair)
-        outcome = builder.run(names)
-        mend_catalogue(spec, store)
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(ProcessPoolExecutor(cores(), mp_context=get_context("spawn")))
+        plan = make_plan(spec, store, names, reporter.facts, executor)
+        if not repair and _nothing_to_do(spec, store, plan):
+            return Outcome(current=list(plan.products), failed=dict(plan.failed), waiting=dict(plan.waiting))
+        lease = stack.enter_context(hold(store, reporter.waiting))
+        outcome = Builder(spec, store, lease, reporter, stack, executor, allow_retraction, repair).run(names)
+        for key, data in catalogue_changes(spec, store).items():
+            store.put(key, data, immutable=False)
     return outcome
+
+
+def _nothing_to_do(spec: Spec, store: Store, plan: Plan) -> bool:
+    """Whether a build would write nothing at all; then it needs no lock either."""
+    settled = all(is_settled(each.state, each.live) for each in plan.products.values())
+    return settled and not plan.stale and not catalogue_changes(spec, store)
 
 
 class Builder:
@@ -91,6 +101,7 @@ class Builder:
         lease: Lease,
         reporter: Reporter,
         stack: contextlib.ExitStack,
+        executor: ProcessPoolExecutor,
         allow_retraction: bool,
         repair: bool,
     ) -> None:
@@ -104,7 +115,7 @@ class Builder:
         self.views: dict[str, ProductView] = {}
         self._stack = stack
         self._client: list[distributed.Client | None] = []
-        self._executor = stack.enter_context(ProcessPoolExecutor(cores(), mp_context=get_context("spawn")))
+        self._executor = executor
 
     def run(self, names: list[str]) -> Outcome:
         plan = make_plan(self.spec, self.store, names, self.reporter.facts, self._executor)

@@ -31,8 +31,8 @@ def reading_options(store: Store, storage: Storage | None) -> dict[str, Any] | N
     return {"client_kwargs": {"endpoint_url": storage.endpoint_url}}
 
 
-def mend_catalogue(spec: Spec, store: Store) -> list[str]:
-    """Write what differs from what the published items say; returns the keys that were written."""
+def catalogue_changes(spec: Spec, store: Store) -> dict[str, bytes]:
+    """The catalogue's objects that differ from what the published items say, by key."""
     items: dict[str, list[dict[str, Any]]] = {}
     for name in spec.products:
         product = spec.products[name]
@@ -40,7 +40,7 @@ def mend_catalogue(spec: Spec, store: Store) -> list[str]:
         if store.head(key):
             items.setdefault(product.collection, []).append(json.loads(store.get(key)))
     if not items:
-        return []
+        return {}
     base = public_base(store)
     collections = []
     wanted: dict[str, bytes] = {}
@@ -60,9 +60,4 @@ def mend_catalogue(spec: Spec, store: Store) -> list[str]:
         collections, title=spec.title, description=spec.description or spec.title, id=spec.id, base_href=base
     )
     wanted["catalog.json"] = object_bytes(catalog)
-    written = []
-    for key, data in wanted.items():
-        if store.head(key) is None or store.get(key) != data:
-            store.put(key, data, immutable=False)
-            written.append(key)
-    return written
+    return {key: data for key, data in wanted.items() if store.head(key) is None or store.get(key) != data}

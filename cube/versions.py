@@ -254,10 +254,16 @@ def publish(store: Store, path: ProductPath, live: Live | None, item: bytes, sta
     return _flipped(store, path, state, version_of(item))
 
 
+def is_settled(state: State, live: Live | None) -> bool:
+    """Whether the state knows of the live version."""
+    return live is None or (live.version in state.kept and not _is_staged(state, live.version))
+
+
 def settle(store: Store, path: ProductPath, state: State, live: Live | None) -> State:
     """The state after a kill between flip and state update: the item wins."""
-    if live is None or (live.version in state.kept and not _is_staged(state, live.version)):
+    if is_settled(state, live):
         return state
+    assert live is not None
     return _flipped(store, path, state, live.version)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -153,7 +154,7 @@ def _conversion(chosen: Chosen, stated: str) -> Conversion | None:
     """From the unit that a file states to the published one; None where there is no way."""
     if chosen.rule.kind == "flag" or chosen.units is None or tidy_units(stated) == chosen.units:
         return Conversion()
-    if not stated:
+    if not stated or _is_mixing(stated, chosen.units):
         return None
     try:
         return Conversion(*units.conversion(stated, chosen.units))
@@ -164,3 +165,9 @@ def _conversion(chosen: Chosen, stated: str) -> Conversion | None:
         return Conversion(units.conversion(stated, f"{chosen.units} s")[0], 0.0, summed=True)
     except ValueError:
         return None
+
+
+def _is_mixing(stated: str, wanted: str) -> bool:
+    """Whether one is a percentage and the other a ratio of things: percent of saturation is not m3 m-3."""
+    tidy = tidy_units(stated), tidy_units(wanted)
+    return "%" in tidy and any(re.search("[A-Za-z]", each) for each in tidy)

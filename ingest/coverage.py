@@ -194,31 +194,50 @@ def to_days(
     return days
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of the common axis and its holes.
+
+    excused     ordinals of which files with other problems hold something: no holes
+    incomplete  whether there are files that could not be used and may fill holes
+    """
+
+    step: Step
+    calendar: str
+    gaps: Gaps
+    excused: Ints
+    incomplete: bool
+
+    def text(self, first: int, last: int) -> str:
+        """A run of periods as text."""
+        ends = [text(each, self.step, self.calendar) for each in (first, last)]
+        return ends[0] if first == last else " to ".join(ends)
+
+
 def check_holes(
-    held_by: Mapping[str, Sequence[Held]], step: Step, calendar: str, gaps: Gaps, incomplete: bool, findings: Findings
+    held_by: Mapping[str, Sequence[Held]], known: Known, findings: Findings
 ) -> tuple[int, int, list[tuple[int, int]]] | None:
     """(first ordinal, count, declared holes) of the common axis; problems for variables and periods that do not fit.
 
-    held_by  pieces of each variable;  incomplete  whether there are files that could not be used
+    held_by  pieces of each variable
     """
     present = {name: _ordinals(pieces) for name, pieces in held_by.items()}
     everything = np.unique(np.concatenate([np.zeros(0, np.int64), *present.values()]))
     if not len(everything):
         return None
-    first, last = int(everything[0]), int(everything[-1])
     holes: set[tuple[int, int]] = set()
     unknown: dict[tuple[tuple[int, int], ...], list[str]] = {}
     for name, ordinals in present.items():
         inner = np.arange(ordinals[0], ordinals[-1] + 1) if len(ordinals) else ordinals
-        missing = runs(np.setdiff1d(inner, ordinals, assume_unique=True).tolist())
-        known = {run for run in missing if _declared(run, step, calendar, gaps)}
-        holes |= known
-        unknown.setdefault(tuple(run for run in missing if run not in known), []).append(name)
-    _check_ends(present, first, last, step, calendar, findings)
+        missing = runs(np.setdiff1d(inner, np.union1d(ordinals, known.excused), assume_unique=True).tolist())
+        declared = {run for run in missing if _declared(run, known)}
+        holes |= declared
+        unknown.setdefault(tuple(run for run in missing if run not in declared), []).append(name)
+    _check_ends(present, everything, known, findings)
     for spans, names in unknown.items():
         if spans:
-            _report("" if len(names) == len(present) else listed(names), spans, step, calendar, incomplete, findings)
-    return first, last - first + 1, sorted(holes)
+            _report("" if len(names) == len(present) else f"{listed(names)}: ", spans, known, findings)
+    return int(everything[0]), int(everything[-1] - everything[0]) + 1, sorted(holes)
 
 
 def _ordinals(pieces: Sequence[Held]) -> Ints:
@@ -226,55 +245,48 @@ def _ordinals(pieces: Sequence[Held]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def _check_ends(
-    present: Mapping[str, Ints], first: int, last: int, step: Step, calendar: str, findings: Findings
-) -> None:
+def _check_ends(present: Mapping[str, Ints], everything: Ints, known: Known, findings: Findings) -> None:
     """One problem for all variables that cover the same shorter period."""
+    first, last = int(everything[0]), int(everything[-1])
     short: dict[str, list[str]] = {}
     for name, ordinals in present.items():
-        if not len(ordinals):
+        # Ends that a file with another problem holds are not missing.
+        held = np.union1d(ordinals, np.intersect1d(known.excused, everything))
+        if not len(held):
             short.setdefault("nothing", []).append(name)
-        elif (ordinals[0], ordinals[-1]) != (first, last):
-            ends = (text(int(each), step, calendar) for each in (ordinals[0], ordinals[-1]))
-            short.setdefault(" to ".join(ends), []).append(name)
-    low, high = (text(each, step, calendar) for each in (first, last))
+        elif (held[0], held[-1]) != (first, last):
+            short.setdefault(known.text(int(held[0]), int(held[-1])), []).append(name)
     for covered, names in short.items():
         findings.problem(
             "variables-period",
-            f"{listed(names)}: the files cover {covered}, those of all variables {low} to {high}",
+            f"{listed(names)}: the files cover {covered}, those of all variables {known.text(first, last)}",
             "files",
             "the product would advertise a period that it does not hold",
             "set `period` to what all variables cover, or make a product of each",
         )
 
 
-def _declared(run: tuple[int, int], step: Step, calendar: str, gaps: Gaps) -> bool:
-    start, stop = (TimeAxis(each, 1, step, calendar).encoded()[0] for each in (run[0], run[1] + 1))
-    days = float(stop - start) / (24 if step.unit == "hour" else 1)
-    if days <= gaps.max_days:
+def _declared(run: tuple[int, int], known: Known) -> bool:
+    start, stop = (TimeAxis(each, 1, known.step, known.calendar).encoded()[0] for each in (run[0], run[1] + 1))
+    days = float(stop - start) / (24 if known.step.unit == "hour" else 1)
+    if days <= known.gaps.max_days:
         return True
-    for first, last in gaps.periods:
-        low, high = window(Period(start=first, end=last), step, calendar)
+    for first, last in known.gaps.periods:
+        low, high = window(Period(start=first, end=last), known.step, known.calendar)
         if low <= run[0] and run[1] < high:
             return True
     return False
 
 
-def _report(
-    name: str, holes: Sequence[tuple[int, int]], step: Step, calendar: str, incomplete: bool, findings: Findings
-) -> None:
-    spans = []
-    for first, last in holes:
-        low, high = text(first, step, calendar), text(last, step, calendar)
-        spans.append(low if low == high else f"{low} to {high}")
+def _report(names: str, holes: Sequence[tuple[int, int]], known: Known, findings: Findings) -> None:
     total = sum(last - first + 1 for first, last in holes)
-    what = f"{counted(total, 'step')} missing in {counted(len(holes), 'hole')}: {listed(spans)}"
+    spans = listed(known.text(first, last) for first, last in holes)
     findings.problem(
         "time-gap",
-        f"{name}: {what}" if name else what,
+        f"{names}{counted(total, 'step')} missing in {counted(len(holes), 'hole')}: {spans}",
         "files",
         "a hole that nobody declared may be a file that was lost",
         "restore the files"
-        + (" (those with other problems may be the ones)" if incomplete else "")
+        + (" (those with other problems may be the ones)" if known.incomplete else "")
         + ", or declare the holes: `gaps: {max_days: N}` or `gaps: {periods: [[FIRST, LAST]]}`",
     )

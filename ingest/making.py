@@ -45,15 +45,24 @@ class Maker:
         others = other_sizes(begun, self.findings)
         labels = self.checked.labels
         if labels is None:
+            if self.findings.problems:
+                return None, {}, [], others
             return None, {each.name: self._without_time(each) for each in begun}, [], others
         step, number = self._published_step(begun, labels)
         pieces = self._pieces(begun, labels, number)
-        incomplete = self.checked.incomplete or bool(labels.undated)
-        axis = coverage.check_holes(pieces, step, labels.calendar, self.checked.options.gaps, incomplete, self.findings)
-        if axis is None:
+        known = coverage.Known(
+            step,
+            labels.calendar,
+            self.checked.options.gaps,
+            self.checked.excused // number,
+            self.checked.incomplete or bool(labels.undated),
+        )
+        axis = coverage.check_holes(pieces, known, self.findings)
+        if axis is None and len(begun) == len(chosen):
             self.findings.problem(
                 "period-empty", "no file holds anything of the period", "files", fix="correct `period` or `files`"
             )
+        if axis is None or self.findings.problems:
             return None, {}, [], others
         time = TimeAxis(axis[0], axis[1], step, labels.calendar)
         variables = {each.name: self._with_time(each, pieces[each.name], time, number) for each in begun}
@@ -137,6 +146,9 @@ class Maker:
 
     def _same(self, made: Ruled, overlap: Overlap) -> bool:
         """Whether both files of an overlap hold the same values; what cannot be read is a finding of its own."""
+        numbers = (overlap.kept, overlap.dropped)
+        if any(self.checked.facts[number].structure not in made.decodes for number in numbers):
+            return True
         files = self.checked.files[overlap.kept], self.checked.files[overlap.dropped]
         if files[0].sha256 == files[1].sha256 and overlap.kept_source == overlap.dropped_source:
             return True

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cube.errors import InputError
 from ingest import choosing, naming
@@ -90,8 +91,25 @@ class _Preflight:
             return None
         files = [each.file for each in usable]
         incomplete = len(files) < self.inventory.found
-        checked = Checked(self.source, self.options, files, facts, grids, structures, conversions, labels, incomplete)
+        excused = self._excused(set(names), labels)
+        checked = Checked(
+            self.source, self.options, files, facts, grids, structures, conversions, labels, incomplete, excused
+        )
+        if any(problem.code == "name-mixed" for problem in findings.problems):
+            # What comes next compares values, which can only differ.
+            return None
         return compose(checked, chosen, properties, self.inventory.blobs, findings)
+
+    def _excused(self, used: set[str], labels: Labels | None) -> NDArray[np.int64]:
+        """The periods of files that have other problems."""
+        found = [np.zeros(0, np.int64)]
+        for each in self.inventory.files if labels is not None else ():
+            name, fields = each.file.name, self.source.fields(each.file.name) or {}
+            if labels is not None and name not in used:
+                own = label(self.source, [name], [each.facts], [fields], str(labels.step), Findings())
+                if own is not None and (own.step, own.calendar) == (labels.step, labels.calendar):
+                    found.append(own.ordinal)
+        return np.unique(np.concatenate(found))
 
     def _with_data(self, chosen: Sequence[Chosen]) -> list[Gathered]:
         """The files that hold something of the chosen variables; problems for the others."""

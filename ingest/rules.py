@@ -29,6 +29,7 @@ class Checked:
     conversions          by published name and structure
     labels               None for a product without time
     incomplete           whether other files were found that cannot be used
+    excused              ordinals, in the files' step, of which such files hold something: no holes
     """
 
     source: Source
@@ -40,6 +41,7 @@ class Checked:
     conversions: Mapping[tuple[str, str], Conversion]
     labels: Labels | None
     incomplete: bool
+    excused: NDArray[np.int64]
 
     @cached_property
     def names(self) -> list[str]:
@@ -52,7 +54,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Ruled:
-    """A variable, and how it is decoded from the files of each structure."""
+    """A variable, and how it is decoded from the files of each structure; not from those whose units are a problem."""
 
     chosen: Chosen
     shapes: Mapping[str, Shape]
@@ -70,10 +72,8 @@ class Ruled:
 
 
 def rule(checked: Checked, chosen: Chosen, findings: Findings) -> Ruled | None:
-    """The rules of a variable; None where its units or dimensions are a problem."""
+    """The rules of a variable; None where its dimensions are a problem."""
     labels = checked.labels
-    if any((chosen.rule.name, hashed) not in checked.conversions for hashed in chosen.native):
-        return None
     shapes: dict[str, Shape] = {}
     differing: list[str] = []
     for number, facts in one_of_each(checked.facts):
@@ -111,6 +111,7 @@ def rule(checked: Checked, chosen: Chosen, findings: Findings) -> Ruled | None:
             checked.options.quality,
         )
         for hashed, shape in shapes.items()
+        if (chosen.rule.name, hashed) in checked.conversions
     }
     return Ruled(chosen, shapes, decodes, dtype, fill)
 
@@ -135,5 +136,6 @@ def one_of_each(facts: Sequence[FileFacts]) -> Iterable[tuple[int, FileFacts]]:
     """A file of each structure and set of sizes, with its number."""
     seen: dict[tuple[Any, ...], tuple[int, FileFacts]] = {}
     for number, each in enumerate(facts):
-        seen.setdefault((each.structure, *sorted(each.arrays.items())), (number, each))
+        kind = (each.structure, tuple(each.sizes.items()), tuple(each.arrays.items()))
+        seen.setdefault(kind, (number, each))
     return list(seen.values())

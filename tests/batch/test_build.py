@@ -61,9 +61,8 @@ class Project:
 
     def files(self):
         root = self.folder / "cube"
-        return {
-            str(p.relative_to(root)): (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*") if p.is_file()
-        }
+        paths = [path for path in root.rglob("*") if path.is_file()]
+        return {str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
     def version(self, product="rain", collection="inputs"):
         item = json.loads((self.folder / "cube" / collection / product / f"{product}.json").read_text())
