@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from cube.errors import BusyError, CubeError, MissingObjectError, Problem
+from cube.errors import BusyError, CubeError, MissingObjectError, Problem, StoreError
 from cube.hashing import readable
 from cube.stores import Store
 
@@ -143,4 +143,9 @@ def hold(store: Store, waiting: Callable[[dict[str, Any]], None] | None = None) 
         stop.set()
         thread.join()
         # Freed in one step: deleting could take away the lock of whoever took it over just now.
-        store.put_if_unchanged(KEY, readable({}), raw)
+        try:
+            store.put_if_unchanged(KEY, readable({}), raw)
+        except StoreError:
+            # A full store takes no new object, but lets one go.
+            if _read(store)[1].get("token") == token:
+                store.delete(KEY)

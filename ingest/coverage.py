@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cube.axes import Step, TimeAxis, ordinal_of, parse_date
-from cube.options import Duplicates, Gaps, Period
+from cube.options import Duplicates, Period
 from ingest.findings import Findings, counted, listed, runs
 from ingest.labels import Ints, Labels
 
@@ -198,13 +198,16 @@ def to_days(
 class Known:
     """What is known of the common axis and its holes.
 
+    longest     days of the longest hole that is declared without dates
+    declared    ordinals [first, stop) inside which holes are declared
     excused     ordinals of which files with other problems hold something: no holes
     incomplete  whether there are files that could not be used and may fill holes
     """
 
     step: Step
     calendar: str
-    gaps: Gaps
+    longest: int
+    declared: Sequence[tuple[int, int]]
     excused: Ints
     incomplete: bool
 
@@ -269,13 +272,7 @@ def _check_ends(present: Mapping[str, Ints], everything: Ints, known: Known, fin
 def _declared(run: tuple[int, int], known: Known) -> bool:
     start, stop = (TimeAxis(each, 1, known.step, known.calendar).encoded()[0] for each in (run[0], run[1] + 1))
     days = float(stop - start) / (24 if known.step.unit == "hour" else 1)
-    if days <= known.gaps.max_days:
-        return True
-    for first, last in known.gaps.periods:
-        low, high = window(Period(start=first, end=last), known.step, known.calendar)
-        if low <= run[0] and run[1] < high:
-            return True
-    return False
+    return days <= known.longest or any(low <= run[0] and run[1] < high for low, high in known.declared)
 
 
 def _report(names: str, holes: Sequence[tuple[int, int]], known: Known, findings: Findings) -> None:

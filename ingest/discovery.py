@@ -53,7 +53,7 @@ def nothing(found: Found) -> Problem | None:
         return None
     return Problem(
         "files-none",
-        f"no file matches {found.name}",
+        f"no file matches {found.location}",
         "files",
         "an archive that is not mounted looks like an empty one",
         "mount the archive, or correct `files` (paths are relative to the specification's folder)",

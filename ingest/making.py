@@ -12,6 +12,7 @@ import numpy as np
 
 from cube.axes import Step, TimeAxis
 from cube.errors import InputError
+from cube.options import Period
 from ingest import coverage
 from ingest.archive import ArchiveVariable, Piece
 from ingest.assembling import lengths_of, source_chunk
@@ -53,12 +54,14 @@ class Maker:
         known = coverage.Known(
             step,
             labels.calendar,
-            self.checked.options.gaps,
+            self.checked.options.gaps.max_days,
+            [self._window("gaps", Period(start=first, end=last), step) for first, last in self._gap_periods],
             self.checked.excused // number,
             self.checked.incomplete or bool(labels.undated),
         )
         axis = coverage.check_holes(pieces, known, self.findings)
-        if axis is None and len(begun) == len(chosen):
+        dated = all(problem.code != "period-date" for problem in self.findings.problems)
+        if axis is None and dated and len(begun) == len(chosen):
             self.findings.problem(
                 "period-empty", "no file holds anything of the period", "files", fix="correct `period` or `files`"
             )
@@ -94,12 +97,7 @@ class Maker:
 
     def _pieces(self, begun: Sequence[Ruled], labels: Labels, number: int) -> dict[str, list[Held]]:
         checked, options = self.checked, self.checked.options
-        try:
-            period = coverage.window(options.period, labels.step, labels.calendar)
-        except ValueError as error:
-            what = f"{error} (the calendar of the files is {labels.calendar})"
-            self.findings.problem("period-date", what, "period", fix="correct `period`")
-            return {}
+        period = self._window("period", options.period, labels.step)
         order = self._order(labels)
         found: dict[str, list[Held]] = {}
         for each in begun:
@@ -115,6 +113,20 @@ class Maker:
                 pieces = coverage.to_days(pieces, number, checked.names, labels.calendar, self.findings, each.name)
             found[each.name] = pieces
         return found
+
+    @property
+    def _gap_periods(self) -> Sequence[tuple[str, str]]:
+        return self.checked.options.gaps.periods
+
+    def _window(self, option: str, period: Period | None, step: Step) -> tuple[int, int]:
+        """The ordinals [first, stop) of an option's dates; none, and a problem, for days that the calendar lacks."""
+        calendar = self.checked.labels.calendar if self.checked.labels else "standard"
+        try:
+            return coverage.window(period, step, calendar)
+        except ValueError as error:
+            what = f"{error} (the calendar of the files is {calendar})"
+            self.findings.problem("period-date", what, option, fix=f"correct `{option}`")
+            return 0, 0
 
     def _order(self, labels: Labels) -> list[int]:
         """The rank of each file, by first time, then name."""

@@ -83,7 +83,7 @@ def store_full(what: str, where: str) -> StoreError:
             f"the store is full or its quota is used up ({what})",
             where,
             "nothing was published; what is published is untouched",
-            "make room (`cube gc`) or ask for more, then run the same command again",
+            "make room or ask for more, then run the same command again",
         )
     )
 

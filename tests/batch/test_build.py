@@ -146,7 +146,8 @@ def test_failed_block_publishes_or_loses_finished_blocks(project):
 def test_failed_product_stops_those_that_do_not_need_it(project):
     spec = project.spec()
     text = (project.folder / "cube.yaml").read_text()
-    text += "\n  other: {job: toy, collection: inputs, days: 10}\n  bad: {job: toy, collection: inputs, days: 10, broken: 3}"
+    text += "\n  other: {job: toy, collection: inputs, days: 10}"
+    text += "\n  bad: {job: toy, collection: inputs, days: 10, broken: 3}"
     (project.folder / "cube.yaml").write_text(text)
     spec = load_spec(project.folder / "cube.yaml", {name: job.Options for name, job in jobs.JOBS.items()})
     outcome = build(spec, spec.order(), QUIET)

@@ -37,9 +37,12 @@ def test_a_period_cuts_inside_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(archive.variables["tas"]), field(10, 10))
 
 
-def test_a_day_that_the_calendar_lacks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [{"period": {"start": "2001-01-31"}}, {"gaps": {"periods": [["2001-01-01", "2001-01-31"]]}}]
+)
+def test_a_day_that_the_calendar_lacks(tmp_path: Path, options: dict[str, object]) -> None:
     daily(tmp_path, range(3), calendar="360_day")
-    (problem,) = refused(tmp_path, "*.nc", period={"start": "2001-01-31"})
+    (problem,) = refused(tmp_path, "*.nc", **options)
     assert problem.code == "period-date"
     assert "360_day" in problem.what
 
