@@ -12,8 +12,10 @@ import xarray as xr
 from batch.sections import ProductSpec
 from batch.spec import Spec
 from cube.axes import TimeAxis
-from cube.job import Job, Provenance, Template
+from cube.job import Job
 from cube.layout import Layout
+from cube.provenance import Provenance
+from cube.template import Template
 
 SHORT = 64
 """Coordinates of dimensions other than space and time are listed in full up to this length."""

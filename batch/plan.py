@@ -15,13 +15,14 @@ from batch.sections import ProductSpec
 from batch.spec import Spec
 from cube.errors import CubeError, Problem, RefusedError
 from cube.hashing import digest
-from cube.job import BlockTask, Job, JobContext, Prior, ProductView, Template, Work
+from cube.job import BlockTask, Job, JobContext, Prior, ProductView, Work
 from cube.keys import BlockKey, block_keys, known_inputs, map_keys, template_digest
 from cube.layout import Block, Layout, map_layout
 from cube.maps import map_works
 from cube.reading import VersionRef
 from cube.stage import Receipt
 from cube.stores import Store
+from cube.template import Template
 from cube.versions import Live, ProductPath, State, read_live, read_state, retractions
 
 PACKAGES = ("numpy", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker")

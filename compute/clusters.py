@@ -50,7 +50,7 @@ def local(workers: int | None, memory: int) -> Iterator[distributed.Client | Non
             threads_per_worker=1,
             processes=True,
             memory_limit=memory,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
         ) as cluster,
         distributed.Client(cluster) as client,

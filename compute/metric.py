@@ -8,14 +8,16 @@ from typing import Any, ClassVar, Literal
 import cftime
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cube.axes import EPOCH_YEAR, Step, TimeAxis, ordinal_of
-from cube.errors import InputError, Problem
-from cube.job import ArraySpec, BlockJob, ProductView, Template, Window
+from cube.blockjob import BlockJob
+from cube.errors import InputError, Problem, SpecError
+from cube.job import ProductView, Window
 from cube.layout import Group
 from cube.options import Strict
-from cube.units import quantity
+from cube.template import ArraySpec, Template
+from cube.units import measured, quantity
 
 VALID_SHARE = 0.95
 """Share of a year's days that must have values; below it the year is missing, never 0."""
@@ -33,6 +35,15 @@ class MetricOptions(Strict):
     input: str = Field(description="the product it is made from")
     variable: str | None = Field(None, description="its variable; needed where the product has several")
     threshold: str = Field(description="with its unit; days strictly below it count", examples=["1 mm d-1"])
+
+    @field_validator("threshold")
+    @classmethod
+    def _with_unit(cls, value: str) -> str:
+        try:
+            measured(value, "threshold")
+        except SpecError as error:
+            raise ValueError(*error.problems) from None
+        return value
 
 
 class MetricJob(BlockJob):
@@ -95,7 +106,7 @@ class MetricJob(BlockJob):
         shared = {
             "units": "1",
             "_FillValue": -1,
-            **({"grid_mapping": spec.attrs["grid_mapping"]} if "grid_mapping" in spec.attrs else {}),
+            **{name: spec.attrs[name] for name in ("coordinates", "grid_mapping") if name in spec.attrs},
         }
         dry = {
             **shared,

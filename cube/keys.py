@@ -13,9 +13,10 @@ from typing import Any
 
 from cube import layout as layouts
 from cube.hashing import array_digest, chain, digest
-from cube.job import Job, Template
+from cube.job import Job
 from cube.layout import Block, Group, Layout
 from cube.structure import CODEC
+from cube.template import Template
 
 
 @dataclass(frozen=True)

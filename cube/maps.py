@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from cube.job import BlockTask, Template, Work
+from cube.job import BlockTask, Work
 from cube.layout import Layout
 from cube.reading import VersionRef
 from cube.rechunk import Rechunked, Slices, rechunk_works
+from cube.template import Template
 
 
 @dataclass(frozen=True)

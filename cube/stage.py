@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-import resource
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,13 @@ class Receipt:
 
 
 def peak_resident() -> int:
-    """Largest resident set of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident set of this process so far, bytes; 0 where the system does not tell."""
+    # getrusage also counts what the process was before it became this program: the one that started it.
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from cube.job import ArraySpec, Template
 from cube.layout import Block, Group, Layout
 from cube.reading import strict
+from cube.template import ArraySpec, Template
 
 CODEC = {"cname": "zstd", "clevel": 5, "shuffle": "bitshuffle"}
 

@@ -102,10 +102,10 @@ def conversion(source: str, target: str) -> tuple[float, float]:
     return float(f"{factor:.14g}"), float(f"{zero:.14g}")
 
 
-def quantity(text: object, target: str, where: str) -> float:
-    """The magnitude in `target` units of a text such as "1 mm d-1".
+def measured(text: object, where: str, example: str = "1 mm d-1") -> tuple[float, str]:
+    """The number and the unit of a text such as "1 mm d-1".
 
-    Raises SpecError for a bare number, an unknown unit or one of another dimension.
+    Raises SpecError for a bare number and for an unknown unit.
     """
     match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)\s*", str(text))
     if isinstance(text, int | float) or not match:
@@ -115,13 +115,25 @@ def quantity(text: object, target: str, where: str) -> float:
                 f"{text!r} has no unit",
                 where,
                 "a threshold in the wrong unit gives plausible but wrong numbers",
-                f'write the number with its unit, e.g. "1 {target}"',
+                f'write the number with its unit, e.g. "{example}"',
             )
         )
     try:
-        factor, offset = conversion(match[2], target)
+        parse_unit(match[2])
     except ValueError as error:
-        raise SpecError(
-            Problem("unit-unknown", str(error), where, fix=f"give it in {target} or a unit convertible to it")
-        ) from None
-    return float(match[1]) * factor + offset
+        raise SpecError(Problem("unit-unknown", str(error), where, fix=f'write it like "{example}"')) from None
+    return float(match[1]), match[2]
+
+
+def quantity(text: object, target: str, where: str) -> float:
+    """The magnitude in `target` units of a text such as "1 mm d-1".
+
+    Raises SpecError for a bare number, an unknown unit or one of another dimension.
+    """
+    number, unit = measured(text, where, f"1 {target}")
+    try:
+        factor, offset = conversion(unit, target)
+    except ValueError as error:
+        fix = f"give it in {target} or a unit convertible to it"
+        raise SpecError(Problem("unit-unknown", str(error), where, fix=fix)) from None
+    return number * factor + offset

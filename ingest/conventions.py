@@ -93,7 +93,7 @@ def _published(units: str, standard: str, description: str) -> str | None:
     except ValueError:
         return None
     # A difference of temperatures has no zero to move.
-    difference = re.search(r"anomal|difference|change", description, re.IGNORECASE)
+    difference = re.search(r"anomal|difference|change|range", description, re.IGNORECASE)
     return None if difference else "K"
 
 

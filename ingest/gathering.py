@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cube.errors import InputError, Problem
+from cube.errors import InputError, Problem, StoreError
 from ingest import remote
 from ingest.archive import ArchiveFile
 from ingest.discovery import Found, nothing
@@ -23,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
 
 _BATCH = 64
+_ASKED_AT_ONCE = 16
 _ALONE = 256
 """Fewer new files than this are not worth starting processes."""
 
@@ -71,6 +73,8 @@ def take_inventory(
     cache = IdentityCache()
     stamps, problems = _stamps(found)
     known = {place: each for place, each in cache.find(list(stamps), kind).items() if each.stamp == stamps[place]}
+    # A server without ETags cannot tell that a file changed.
+    known = {place: each for place, each in known.items() if each.stamp[-1] != ""}
     facts = _parsed(known)
     blobs = cache.blobs({name for each in facts.values() for name in (each.structure, *each.arrays.values())})
     facts = {place: each for place, each in facts.items() if {each.structure, *each.arrays.values()} <= blobs.keys()}
@@ -110,34 +114,44 @@ def _parsed(known: dict[str, Known]) -> dict[str, FileFacts]:
 
 
 def _stamps(found: Sequence[Found]) -> tuple[dict[str, Stamp], dict[str, Problem]]:
-    stamps: dict[str, Stamp] = {}
-    problems: dict[str, Problem] = {}
+    far = [each for each in found if is_remote(each.location)]
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
+        answers = dict(zip((each.location for each in far), threads.map(_stamp, far), strict=True))
     for each in found:
-        unmatched = nothing(each)
-        if unmatched:
-            problems[each.location] = unmatched
-            continue
-        try:
-            if is_remote(each.location):
-                info = remote.information(each.location, each.storage)
-                if info is None:
-                    raise FileNotFoundError(2, "no such object")
-                stamp = remote.stamp_of(info)
-            else:
-                stamp = stamp_of(Path(each.location).stat())
-            if stamp[0] == 0:
-                problems[each.location] = Problem(
-                    "file-empty",
-                    "it has zero bytes",
-                    each.name,
-                    "the period it should hold would be missing",
-                    "fetch it again, or remove it from `files`",
-                )
-            else:
-                stamps[each.location] = stamp
-        except OSError as error:
-            problems[each.location] = unreadable(each.name, error)
-    return stamps, problems
+        if each.location not in answers:
+            answers[each.location] = _stamp(each)
+    stamps = {place: each for place, each in answers.items() if not isinstance(each, Problem)}
+    return stamps, {place: each for place, each in answers.items() if isinstance(each, Problem)}
+
+
+def _stamp(found: Found) -> Stamp | Problem:
+    """What changes when a file does, or why it cannot be used. Raises StoreError where a server fails."""
+    unmatched = nothing(found)
+    if unmatched:
+        return unmatched
+    try:
+        if is_remote(found.location):
+            info = remote.information(found.location, found.storage)
+            if info is None:
+                raise FileNotFoundError(errno.ENOENT, "no such object")
+            stamp = remote.stamp_of(info)
+        else:
+            stamp = stamp_of(Path(found.location).stat())
+    except OSError as error:
+        return unreadable(found.name, error)
+    except StoreError as error:
+        if error.problems[0].code != "store-permission":
+            raise
+        return unreadable(found.name, PermissionError(errno.EACCES, "refused"))
+    if stamp[0] == 0:
+        return Problem(
+            "file-empty",
+            "it has zero bytes",
+            found.name,
+            "the period it should hold would be missing",
+            "fetch it again, or remove it from `files`",
+        )
+    return stamp
 
 
 def _run(

@@ -45,13 +45,6 @@ class GridMap:
     x: tuple[Run, ...] = ()
     scatter: bytes = b""
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether native and published cells are in the same order."""
-        return not self.scatter and all(
-            runs == (Run(0, size, runs[0].source),) for runs, size in zip((self.y, self.x), self.shape, strict=False)
-        )
-
     def points(self) -> NDArray[np.int32]:
         """Native point of each published cell, shape as published; -1 where there is none."""
         return _points(self.scatter, self.shape)

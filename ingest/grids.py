@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cube.options import Area
+from cube.units import conversion
 from ingest import scatter
 from ingest.axis import TOLERANCE, Axis, AxisError, Values, latitude, longitude, plain
 from ingest.conventions import safe_name
@@ -128,7 +129,8 @@ def _coordinates(structure: Structure, stored: Mapping[str, Values]) -> _Coordin
         found = values(name)
         if name is None or found is None or variables[name].dims != (dim,):
             return None
-        return plain(found, bounds(name))
+        edges, scale = bounds(name), _metres(variables[name].text("units"))
+        return plain(found * scale, None if edges is None else edges * scale)
 
     rows, columns = structure.map_dims[0], structure.map_dims[-1]
     return _Coordinates(
@@ -140,6 +142,14 @@ def _coordinates(structure: Structure, stored: Mapping[str, Values]) -> _Coordin
         axis(roles.x, columns),
         roles.y is not None and (roles.y == "rlat" or variables[roles.y].text("standard_name") == "grid_latitude"),
     )
+
+
+def _metres(units: str) -> float:
+    """Metres of the unit of a projection's axis; 1 for degrees and for texts that are no length."""
+    try:
+        return conversion(units, "m")[0]
+    except ValueError:
+        return 1.0
 
 
 def _read(structure: Structure, stored: Mapping[str, Values], rule: GridRule, area: Area | None) -> Grid:

@@ -12,9 +12,11 @@ import numpy as np
 
 from cube.errors import InputError, Problem
 from cube.hashing import digest
-from cube.job import ArraySpec, BlockTask, Citation, Job, JobContext, Provenance, Provider, Template, Work
+from cube.job import BlockTask, Job, JobContext, Work
 from cube.layout import Group, Layout, Part
+from cube.provenance import Citation, Provenance, Provider
 from cube.rechunk import Rechunked, Slices, rechunk_works
+from cube.template import ArraySpec, Template
 from ingest.archive import Archive, ArchiveFile, ArchiveVariable, Piece
 from ingest.discovery import Found, discover
 from ingest.options import IngestOptions

@@ -15,6 +15,8 @@ Degrees = NDArray[np.float64]
 
 _SAME_METRES = 1.0
 """Two systems agree where the corners of a map differ by no more than this; datum shifts left aside."""
+_UNNAMED = (27700,)
+"""Systems that files give by their numbers alone: where no datum is named, the system with these numbers is meant."""
 
 
 class ProjectionError(ValueError):
@@ -31,7 +33,7 @@ def mapping_of(attrs: Mapping[str, Any] | None, epsg: int | None) -> dict[str, A
     if epsg is None:
         if stated is None:
             raise ProjectionError("no variable gives a grid mapping")
-        return dict(stated.to_cf())
+        return dict(_named(stated).to_cf())
     expected = pyproj.CRS.from_epsg(epsg)
     if stated is not None and not _same(stated, expected):
         raise ProjectionError(f"the grid mapping is {stated.to_cf().get('grid_mapping_name')}, not EPSG:{epsg}")
@@ -48,6 +50,12 @@ def _from_cf(attrs: tuple[tuple[str, Any], ...]) -> pyproj.CRS:
         return pyproj.CRS.from_cf(dict(attrs))
     except (CRSError, KeyError, ValueError, TypeError) as error:
         raise ProjectionError(f"the grid mapping {dict(attrs).get('grid_mapping_name')!r} is not understood") from error
+
+
+def _named(stated: pyproj.CRS) -> pyproj.CRS:
+    if stated.datum is None or stated.datum.name.lower() not in ("undefined", "unknown"):
+        return stated
+    return next((known for known in map(pyproj.CRS.from_epsg, _UNNAMED) if _same(stated, known)), stated)
 
 
 def _same(stated: pyproj.CRS, expected: pyproj.CRS) -> bool:

@@ -22,7 +22,7 @@ from batch.reporting import Reporter
 from batch.spec import load_spec
 from cube.catalogue import Cube
 from cube.errors import StoreError
-from cube.job import Provenance
+from cube.provenance import Provenance
 from cube.stores import open_store
 from tests.batch.toy import Toy, ToyOptions, expected
 

@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 
 from cube.axes import Step, TimeAxis
+from cube.blockjob import BlockJob
 from cube.errors import InputError, Problem
-from cube.job import ArraySpec, BlockJob, Provenance, Template
 from cube.options import Strict
+from cube.provenance import Provenance
+from cube.template import ArraySpec, Template
 
 CELLS = (6, 8)
 

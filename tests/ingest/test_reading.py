@@ -65,7 +65,7 @@ def test_the_map_is_as_published(folder: Path) -> None:
 
 def test_pieces_travel_to_other_processes(folder: Path) -> None:
     variable = look(folder, "*.nc").variables["tas"]
-    copy = pickle.loads(pickle.dumps(variable))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(variable))
     assert copy.pieces == variable.pieces
     np.testing.assert_array_equal(values(copy), values(variable))
 

@@ -269,6 +269,35 @@ def test_projected_axes_without_a_mapping_are_refused(tmp_path: Path) -> None:
     assert problem.code == "grid-projection"
 
 
+def test_axes_in_kilometres_become_metres(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as dataset:
+        for name, positions in (("y", [3.0, 2.0, 1.0]), ("x", [0.0, 1.0])):
+            dataset.createDimension(name, len(positions))
+            axis = dataset.createVariable(name, "f8", (name,))
+            axis.setncatts({"units": "km", "standard_name": f"projection_{name}_coordinate"})
+            axis[:] = positions
+        mapping = dataset.createVariable("crs", "i4", ())
+        mapping.setncatts(
+            {"grid_mapping_name": "lambert_azimuthal_equal_area", "latitude_of_projection_origin": 90.0,
+             "longitude_of_projection_origin": 0.0, "false_easting": 0.0, "false_northing": 0.0}
+        )  # fmt: skip
+        tas = dataset.createVariable("tas", "f4", ("y", "x"))
+        tas.grid_mapping = "crs"
+        tas[:] = 1
+    archive = look(tmp_path, "*.nc")
+    assert archive.coords["y"].values.tolist() == [1000, 2000, 3000]
+    assert archive.coords["y"].attrs["units"] == "m"
+
+
+def test_a_range_of_temperatures_has_no_zero_to_move(tmp_path: Path) -> None:
+    attrs = {"units": "degC", "long_name": "diurnal temperature range"}
+    write(tmp_path / "a.nc", field(0, 3), name="dtr", times=range(3), attrs=attrs)
+    variable = look(tmp_path, "*.nc").variables["dtr"]
+    assert variable.attrs["units"] == "degC"
+    np.testing.assert_array_equal(values(variable), field(0, 3))
+
+
 def test_curved_maps_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.nc"
     rows, columns = np.mgrid[0:4, 0:5].astype(float)

@@ -1,0 +1,88 @@
+"""The structure of a product before anything of it is computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cube.axes import TimeAxis
+from cube.layout import Layout, Part, time_layout
+from cube.options import LayoutOptions
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """A data variable before it exists. Integer variables that can be missing give `_FillValue` in `attrs`."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fill(self) -> Any:
+        """What stands for missing: `_FillValue`, else NaN for floats, else None (cannot be missing)."""
+        if "_FillValue" in self.attrs:
+            return self.dtype.type(self.attrs["_FillValue"])
+        return self.dtype.type(np.nan) if self.dtype.kind == "f" else None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return dict(zip(self.dims, self.shape, strict=True))
+
+    def bytes(self, slices: Mapping[str, slice]) -> int:
+        """Bytes of the part that `slices` cut out."""
+        lengths = (part.stop - part.start if (part := slices.get(dim)) else size for dim, size in self.sizes.items())
+        return self.dtype.itemsize * math.prod(lengths)
+
+
+@dataclass(frozen=True)
+class Template:
+    """The structure of a product; nothing in it is computed.
+
+    arrays      the data variables
+    coords      all coordinates but time, with values and CF attributes, in encoded form
+    time        the time axis, None for a product without time; its coordinate and bounds are made from it
+    space       the names of the dimensions that blocks are cut along, besides time
+    groups      data variables that are computed together
+    read_bytes  bytes that the job reads from its inputs for one time step of one cell of the output
+    crs         epsg and wkt of a projected grid, both None for latitude and longitude
+    bbox        west, south, east, north in degrees
+    """
+
+    arrays: Mapping[str, ArraySpec]
+    coords: xr.Dataset
+    time: TimeAxis | None
+    space: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    read_bytes: int = 0
+    crs: Mapping[str, Any] = field(default_factory=lambda: {"epsg": None, "wkt": None})
+    bbox: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
+
+    def part(self, name: str) -> Part:
+        array = self.arrays[name]
+        return Part(name, array.dims, array.shape, array.dtype.itemsize)
+
+    def layout(self, options: LayoutOptions) -> Layout:
+        """The time-optimised layout of this template."""
+        years, time = options.segment, self.time
+        return time_layout(
+            [[self.part(name) for name in group] for group in self.groups],
+            time="time" if time else None,
+            space=self.space,
+            segment=time.step.per_years(years, time.calendar) if time and years else None,
+            read_bytes_per_step_cell=self.read_bytes,
+        )
+
+    def coordinates(self) -> xr.Dataset:
+        """All coordinates with time and its bounds, in encoded form."""
+        if self.time is None:
+            return self.coords
+        time = xr.Variable(("time",), self.time.encoded(), self.time.attrs())
+        bounds = xr.Variable(("time", "bnds"), self.time.bounds())
+        return self.coords.assign_coords(time=time, time_bnds=bounds)
