@@ -53,13 +53,8 @@ def run(job, values):
 
 def daily(calendar, start, years, seed=1):
     first = xr.date_range(f"{start}-01-01", periods=1, freq="D", calendar=calendar, use_cftime=True)[0]
-    days = xr.date_range(f"{start}-01-01", f"{start + years - 1}-12-30", freq="D", calendar=calendar, use_cftime=True)
-    if calendar != "360_day":
-        days = xr.date_range(
-            f"{start}-01-01", f"{start + years - 1}-12-31", freq="D", calendar=calendar, use_cftime=True
-        )
-    from cube.axes import ordinal_of
-
+    last = f"{start + years - 1}-12-{30 if calendar == '360_day' else 31}"
+    days = xr.date_range(f"{start}-01-01", last, freq="D", calendar=calendar, use_cftime=True)
     axis = TimeAxis(ordinal_of(first, Step("day"), calendar), len(days), Step("day"), calendar)
     values = np.random.default_rng(seed).gamma(0.4, 5.0, (len(days), *CELLS)).astype("float32")
     return axis, days, values
