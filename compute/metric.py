@@ -32,9 +32,9 @@ class MetricOptions(Strict):
         description="dry_days: days of the calendar year with less than `threshold`; missing where fewer than 95 % of "
         "the year's days have values"
     )
-    input: str = Field(description="the product it is made from")
-    variable: str | None = Field(None, description="its variable; needed where the product has several")
-    threshold: str = Field(description="with its unit; days strictly below it count", examples=["1 mm d-1"])
+    input: str = Field(description="name of the daily product that it is made from")
+    variable: str | None = Field(None, description="variable of the input; needed where it has several")
+    threshold: str = Field(description="limit with its unit; days strictly below it count", examples=["1 mm d-1"])
 
     @field_validator("threshold")
     @classmethod

@@ -15,12 +15,16 @@ class Strict(BaseModel):
 
 
 class Area(Strict):
-    """A box. Give lat and lon in degrees, or x and y in the grid's own metres; bounds are inclusive."""
+    """A box. Give lat and lon in degrees, or x and y in the units of the grid's own axes; bounds are inclusive."""
 
-    lat: tuple[float, float] | None = Field(None, description="south and north, degrees")
-    lon: tuple[float, float] | None = Field(None, description="west and east, degrees in -180..180")
-    x: tuple[float, float] | None = Field(None, description="west and east, metres of the grid's projection")
-    y: tuple[float, float] | None = Field(None, description="south and north, metres of the grid's projection")
+    lat: tuple[float, float] | None = Field(None, description="south and north bounds, degrees")
+    lon: tuple[float, float] | None = Field(None, description="west and east bounds, degrees from -180 to 180")
+    x: tuple[float, float] | None = Field(
+        None, description="lower and upper bounds on the grid's x axis: metres, or degrees of a rotated pole"
+    )
+    y: tuple[float, float] | None = Field(
+        None, description="lower and upper bounds on the grid's y axis: metres, or degrees of a rotated pole"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Area:
@@ -50,8 +54,10 @@ DateText = Annotated[
 class Period(Strict):
     """A period in the product's own calendar; both ends are inclusive, so `end: 2010` holds all of 2010."""
 
-    start: DateText | None = Field(None, description="first year, month or day")
-    end: DateText | None = Field(None, description="last year, month or day, inclusive")
+    start: DateText | None = Field(
+        None, description="first year, month, day or hour", examples=["2006", "2006-01-31", "2006-01-31T06"]
+    )
+    end: DateText | None = Field(None, description="last year, month, day or hour, inclusive")
 
     @model_validator(mode="after")
     def _some(self) -> Period:
@@ -72,16 +78,17 @@ class LayoutOptions(Strict):
 
     segment: Annotated[int, BeforeValidator(_years, json_schema_input_type=str)] | None = Field(
         None,
-        description='length of one chunk along time, such as "10 years"; give it for products that grow. '
-        "Without it the whole period is one chunk",
+        description="years of data that lie together in one chunk. Give it for products that grow, so that new data "
+        "touch only the last one; without it the whole period is one chunk",
+        examples=["10 years"],
     )
-    maps: bool = Field(False, description="also publish map.zarr, laid out for whole maps of single steps")
+    maps: bool = Field(False, description="publish map.zarr too: the same data laid out for whole maps of single steps")
 
 
 class Gaps(Strict):
     """Holes in the archive that are known and will be written as missing."""
 
-    max_days: int = Field(0, ge=0, description="accept any hole of at most so many days")
+    max_days: int = Field(0, ge=0, description="accept every hole of at most so many days")
     periods: tuple[tuple[DateText, DateText], ...] = Field(
         (), description="accept holes inside these [first, last] dates, inclusive"
     )

@@ -99,7 +99,7 @@ class Piece:
     def stop(self) -> int:
         return self.start + self.count
 
-    def identity(self) -> tuple[str | int, ...]:
+    def identity(self) -> tuple[str | int | float, ...]:
         """All that decides the values this piece gives, JSON-able, the same on every machine: part of a block key."""
         return (
             self.file.sha256,
@@ -109,6 +109,7 @@ class Piece:
             self.source_count,
             self.decode.digest(),
             self.grid.digest(),
+            *self.lengths,
         )
 
 

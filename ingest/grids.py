@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cube.options import Area
 from cube.units import conversion
-from ingest import scatter
+from ingest import ease2, scatter
 from ingest.axis import TOLERANCE, Axis, AxisError, Values, latitude, longitude, plain
 from ingest.conventions import safe_name
 from ingest.declaration import GridRule
@@ -21,10 +21,6 @@ from ingest.projections import ProjectionError, mapping_of
 from ingest.roles import bounds_of
 
 Kind = Literal["latlon", "projected", "rotated", "points", "none"]
-
-_EASE2 = {(1624, 3856): 9008.055210146, (406, 964): 36032.220840584}
-"""Cell of the global EASE-Grid 2.0 in metres by shape (Brodzik et al. 2012, doi:10.3390/ijgi1010032)."""
-_EASE2_EPSG = 6933
 
 
 class GridError(ValueError):
@@ -181,6 +177,10 @@ def _read(structure: Structure, stored: Mapping[str, Values], rule: GridRule, ar
         along = int(np.argmax(north.shape))
         roles = {dim: "point" if position == along else "" for position, dim in enumerate(dims)}
         return _vector(north.ravel(), east.ravel(), roles, rule, area)
+    if projected := scatter.plane(north, (east + 180) % 360 - 180, rule.tried):
+        y, x, epsg = projected
+        roles = dict(zip(dims, "yx", strict=True))
+        return _cut(Grid("projected", GridMap(), roles, y, x, mapping_of(None, epsg), dims=("y", "x")), area)
     raise GridError(
         "grid-curvilinear",
         "latitude and longitude vary along both dimensions and there are no projected axes",
@@ -261,24 +261,13 @@ def _vector(latitudes: Values, longitudes: Values, roles: Mapping[str, str], rul
 
 def _ease2(structure: Structure, facts: FileFacts, data: str) -> Grid:
     dims = structure.variables[data].dims[-2:]
-    shape = tuple(facts.sizes[dim] for dim in dims)
-    cell = _EASE2.get((shape[0], shape[-1])) if len(shape) == 2 else None
-    if cell is None:
-        known = " or ".join(f"{rows} x {columns}" for rows, columns in _EASE2)
-        raise GridError("grid-differs", f"its map is {shape}, not {known} of EASE-Grid 2.0", "leave the file out")
-    rows, columns = shape
-    down = (rows / 2 - 0.5 - np.arange(rows, dtype=np.float64)) * cell
-    along = (np.arange(columns, dtype=np.float64) + 0.5 - columns / 2) * cell
-    mapping = mapping_of(None, _EASE2_EPSG)
-    y, x = _exact(down, cell), _exact(along, cell)
-    return Grid("projected", GridMap(), dict(zip(dims, "yx", strict=True)), y, x, mapping, dims=("y", "x"))
-
-
-def _exact(values: Values, cell: float) -> Axis:
-    """An axis whose positions are constants."""
-    axis = plain(values, None)
-    ascending = np.sort(values)
-    return replace(axis, values=ascending, step=cell, bounds=np.stack([ascending - cell / 2, ascending + cell / 2], 1))
+    axes = ease2.axes(tuple(facts.sizes[dim] for dim in dims))
+    if axes is None:
+        sizes = " x ".join(str(facts.sizes[dim]) for dim in dims)
+        known = " or ".join(f"{rows} x {columns}" for rows, columns in ease2.CELLS)
+        raise GridError("grid-differs", f"its map is {sizes}, not {known} of EASE-Grid 2.0", "leave the file out")
+    mapping = mapping_of(None, ease2.EPSG)
+    return Grid("projected", GridMap(), dict(zip(dims, "yx", strict=True)), *axes, mapping, dims=("y", "x"))
 
 
 def _cut(grid: Grid, area: Area | None) -> Grid:

@@ -93,7 +93,7 @@ def label(
     stamps = {number: unpack(facts[number].stamps or []) for number in files.good}
     calendar = _calendar(files)
     _monotonic(files, stamps)
-    step = _step(files, stamps, wanted)
+    step = _step(files, stamps, fields, wanted)
     return _labels(files, stamps, step, calendar) if step and files.good else None
 
 
@@ -135,7 +135,9 @@ def _monotonic(files: _Set, stamps: Mapping[int, Ints]) -> None:
             )
 
 
-def _step(files: _Set, stamps: Mapping[int, Ints], wanted: str | None) -> Step | None:
+def _step(
+    files: _Set, stamps: Mapping[int, Ints], fields: Sequence[Mapping[str, str]], wanted: str | None
+) -> Step | None:
     """The step of most files; a problem for files of another one."""
     own = {number: _own_step(files.facts[number], stamps[number]) for number in files.good}
     known = [each for each in own.values() if isinstance(each, Step)]
@@ -151,12 +153,15 @@ def _step(files: _Set, stamps: Mapping[int, Ints], wanted: str | None) -> Step |
                     "make one product of each step",
                 )
         return usual
-    if files.source.time.step:
-        return Step.parse(files.source.time.step)
     every = np.unique(np.concatenate([np.zeros(0, np.int64), *(stamps[number] for number in files.good)]))
     found = times.common_step(np.diff(every)) if len(every) > 1 else None
-    if found is not None:
+    named = {_named_step(fields[number]) for number in files.good}
+    if len(named) == 1 and (name := named.pop()):
+        return name
+    if len(every) > 2 and found is not None:
         return found
+    if files.source.time.step or found is not None:
+        return Step.parse(files.source.time.step) if files.source.time.step else found
     if len(every) == 1 and wanted is not None:
         return Step.parse(wanted)
     where = listed(files.names[number] for number in files.good)
@@ -178,6 +183,13 @@ def _step(files: _Set, stamps: Mapping[int, Ints], wanted: str | None) -> Step |
             "give files of one step; dekads and pentads are not supported",
         )
     return None
+
+
+def _named_step(fields: Mapping[str, str]) -> Step | None:
+    """The step of files with a single time that their names tell."""
+    if "year" not in fields or "month" not in fields:
+        return None
+    return Step("day" if "day" in fields else "month")
 
 
 def _own_step(facts: FileFacts, stamps: Ints) -> Step | str | None:

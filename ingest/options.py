@@ -16,7 +16,8 @@ class ReferenceOptions(Strict):
 
     base_url: str = Field(
         pattern=r"^(https?|s3)://",
-        description="public address of the folder that the file pattern starts at; references never hold local paths",
+        description="public address of the folder in front of the first wildcard of `files`; references hold addresses "
+        "below it, never local paths",
         examples=["https://data.example.org/archive/tamsat/"],
     )
 
@@ -26,14 +27,20 @@ class IngestOptions(IngestSelection):
 
     product_fields: ClassVar[tuple[str, ...]] = ()
 
-    source: str = Field(description="convention of the files: tamsat, cru, haduk, isimip, smap, tropomi, jules or cf")
+    source: str = Field(
+        description="convention of the files: tamsat, cru, haduk, isimip, smap, tropomi, jules, or cf for any files "
+        "that follow the CF conventions"
+    )
     files: str | tuple[str, ...] = Field(
-        description="paths, glob patterns (`**` for folders of any depth), s3:// patterns or http(s):// addresses",
+        description="the archive files: paths or glob patterns on disk (`*` within a folder, `**` for folders of any "
+        "depth), s3:// patterns, or http(s):// addresses of single files",
         examples=["archive/tamsat/**/rfe*.nc"],
     )
-    archive: Storage | None = Field(None, description="how an object store that holds the files is reached")
+    archive: Storage | None = Field(None, description="how the object store is reached that `files` names by s3://")
     references: ReferenceOptions | None = Field(
-        None, description="also publish kerchunk references to the original files, where they can be right"
+        None,
+        description="publish kerchunk references to the original files too, where they are proven right; else the item "
+        "says why there are none",
     )
 
     @field_validator("source")

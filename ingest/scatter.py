@@ -71,6 +71,19 @@ def spanned(latitudes: Values, longitudes: Values, tried: Sequence[int]) -> Span
     return found
 
 
+def plane(latitudes: Values, longitudes: Values, tried: Sequence[int]) -> tuple[Axis, Axis, int] | None:
+    """(y axis, x axis, EPSG code) of two-dimensional degrees that are straight on a projection; None on none."""
+    for epsg in tried:
+        x, y = project(epsg, longitudes, latitudes)
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            continue
+        rows, columns = np.median(y, axis=1), np.median(x, axis=0)
+        off = max(float(np.abs(y - rows[:, None]).max()), float(np.abs(x - columns[None, :]).max()))
+        if off <= 2 * _METRES_NOISE:
+            return plain(rows, None, _METRES_NOISE), plain(columns, None, _METRES_NOISE), epsg
+    return None
+
+
 def cut(index: NDArray[np.int32], y: Axis, x: Axis) -> GridMap:
     """The map of the part that the axes, cut from those of `span`, still hold."""
     part = index[np.ix_(_native(y), _native(x))]

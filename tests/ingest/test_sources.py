@@ -63,13 +63,14 @@ def test_declarations_are_complete(source: Source) -> None:
     assert set(source.aliases.values()) <= set(source.properties.values())
 
 
-def test_tamsat_native_bytes_over_two_years(archive_folder: Path) -> None:
-    archive = look(archive_folder, "tamsat/v3-native/**/*.nc", "tamsat")
+def test_tamsat_native_bytes_over_new_year(archive_folder: Path) -> None:
+    months = ("2003/12", "2004/01", "2004/02", "2004/03")
+    archive = look(archive_folder, [f"tamsat/v3-native/{month}/*.nc" for month in months], "tamsat")
     time = archive.time
     assert time is not None
-    assert (time.count, time.text(0), time.text(-1)) == (731, "2003-01-01", "2004-12-31")
+    assert (time.count, time.text(0), time.text(-1)) == (122, "2003-12-01", "2004-03-31")
     variable = archive.variables["pr"]
-    paths = sorted((archive_folder / "tamsat/v3-native").rglob("*.nc"))
+    paths = [path for month in months for path in sorted((archive_folder / "tamsat/v3-native" / month).glob("*.nc"))]
     stored = np.concatenate([raw(path, "rfe") for path in paths])[:, ::-1].astype(np.float32)
     stored[stored == -1] = np.nan
     np.testing.assert_array_equal(values(variable), stored)
@@ -79,9 +80,9 @@ def test_tamsat_native_bytes_over_two_years(archive_folder: Path) -> None:
 
 
 def test_tamsat_prefers_the_filled_estimate(archive_folder: Path) -> None:
-    archive = look(archive_folder, "tamsat/v3.1/**/*.nc", "tamsat")
+    archive = look(archive_folder, "tamsat/v3.1/2004/0[1-4]/*.nc", "tamsat")
     found = values(archive.variables["pr"])
-    paths = sorted((archive_folder / "tamsat/v3.1").rglob("*.nc"))
+    paths = sorted((archive_folder / "tamsat/v3.1").glob("2004/0[1-4]/*.nc"))
     filled = np.concatenate([xr.open_dataset(path)["rfe_filled"].values for path in paths])[:, ::-1]
     gappy = np.concatenate([xr.open_dataset(path)["rfe"].values for path in paths])[:, ::-1]
     assert np.isnan(gappy).sum() > np.isnan(filled).sum()
@@ -89,10 +90,23 @@ def test_tamsat_prefers_the_filled_estimate(archive_folder: Path) -> None:
 
 
 def test_versions_of_tamsat_do_not_mix(archive_folder: Path) -> None:
-    patterns = ["tamsat/v3-native/2003/**/*.nc", "tamsat/v3.1/2004/**/*.nc"]
+    patterns = ["tamsat/v3-native/2003/12/*.nc", "tamsat/v3.1/2004/01/*.nc"]
     problems = refused(archive_folder, patterns, "tamsat")
     assert [problem.code for problem in problems] == ["name-mixed"]
     assert "version" in problems[0].what
+
+
+@pytest.mark.parametrize("months", [2, 5])
+def test_tamsat_months_a_file_each(tmp_path: Path, months: int) -> None:
+    ends = [30, 58, 89, 119, 150]
+    for month in range(months):
+        write(tmp_path / f"rfe2001_{month + 1:02d}.v3.1.nc", np.full((1, 3, 4), 62.0), name="rfe_filled",
+              times=[float(ends[month])], attrs={"units": "mm"})  # fmt: skip
+    archive = look(tmp_path, "*.nc", "tamsat")
+    time = archive.time
+    assert time is not None
+    assert (time.count, str(time.step), time.text(0)) == (months, "month", "2001-01-01")
+    np.testing.assert_allclose(values(archive.variables["pr"])[:2, 0, 0], [2, 62 / 28], rtol=1e-7)
 
 
 def test_a_tamsat_file_with_the_name_of_another_day(archive_folder: Path, tmp_path: Path) -> None:
@@ -243,14 +257,14 @@ def test_smap_grid_is_that_of_nsidc(archive_folder: Path, shared: Path) -> None:
 
 def test_tropomi_keeps_negative_values(archive_folder: Path) -> None:
     box = {"lat": [-10, 10], "lon": [10, 40]}
-    archive = look(archive_folder, "tropomi-sif/*.nc", "tropomi", variables=["sif", "N"], area=box)
+    archive = look(archive_folder, "tropomi-sif/*.nc", "tropomi", variables=["sif"], area=box)
     time = archive.time
     assert time is not None
     assert (time.text(0), time.text(-1)) == ("2004-07-01", "2004-08-31")
     found = values(archive.variables["sif"])
     paths = sorted((archive_folder / "tropomi-sif").glob("*.nc"))
-    whole = xr.concat([xr.open_dataset(path)["sif"] for path in paths], "time")
-    expected = whole.sel(lat=slice(*box["lat"]), lon=slice(*box["lon"])).values
+    boxes = [xr.open_dataset(path)["sif"].sel(lat=slice(*box["lat"]), lon=slice(*box["lon"])) for path in paths]
+    expected = np.concatenate([each.values for each in boxes])
     assert_one_ulp(found, expected)
     assert np.nanmin(found) < 0
     assert archive.variables["sif"].attrs["units"] == "mW m-2 nm-1 sr-1"
@@ -321,6 +335,24 @@ def test_jules_land_points_on_a_map_of_degrees(tmp_path: Path) -> None:
     assert archive.variables["beta"].source_chunk == (1, 4, 3)
     part = look(tmp_path, "*.nc", "jules", area={"lat": [5.5, 7], "lon": [-1, 0]})
     np.testing.assert_array_equal(values(part.variables["beta"]), np.array(expected)[:, 1:, 1:])
+
+
+def test_jules_maps_of_the_national_grid(tmp_path: Path) -> None:
+    import pyproj
+
+    east, north = np.meshgrid(np.arange(300_500, 305_000, 1000), np.arange(94_500, 90_000, -1000))
+    to_degrees = pyproj.Transformer.from_crs("EPSG:27700", "EPSG:4326", always_xy=True)
+    longitudes, latitudes = to_degrees.transform(east, north)
+    stored = np.arange(25, dtype=np.float32).reshape(5, 5)
+    with netCDF4.Dataset(tmp_path / "run.nc", "w") as dataset:
+        for name in ("y", "x"):
+            dataset.createDimension(name, 5)
+        for name, data in (("latitude", latitudes), ("longitude", longitudes), ("smcl", stored)):
+            dataset.createVariable(name, "f4", ("y", "x"))[:] = data
+    archive = look(tmp_path, "*.nc", "jules")
+    assert archive.coords["x"].values.tolist() == east[0].tolist()
+    assert archive.coords["y"].values.tolist() == north[::-1, 0].tolist()
+    np.testing.assert_array_equal(values(archive.variables["smcl"]), stored[::-1])
 
 
 def test_the_number_of_soil_layers_must_be_known(archive_folder: Path) -> None:
