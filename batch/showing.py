@@ -84,11 +84,11 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
     console.print(table)
     for name, each in plan.products.items():
         for problem in each.refused:
-            console.print(f"{name}: {problem}", highlight=False, markup=False)
+            console.print(f"{name}: {problem}", highlight=False, markup=False, soft_wrap=True)
     for name, error in plan.failed.items():
-        console.print(f"{name}: {error}", highlight=False, markup=False)
+        console.print(f"{name}: {error}", highlight=False, markup=False, soft_wrap=True)
     for name, other in plan.waiting.items():
-        console.print(f"{name}: waits for {other}", highlight=False, markup=False)
+        console.print(f"{name}: waits for {other}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"budget {size(spec.memory)} a worker", highlight=False)
 
 
@@ -105,10 +105,10 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) -> None:
     for name, error in outcome.failed.items():
         live = read_live(store, ProductPath(spec.products[name].collection, name))
-        console.print(f"{name}: {_still(live)}", highlight=False, markup=False)
-        console.print(str(error), highlight=False, markup=False)
+        console.print(f"{name}: {_still(live)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
     for name, other in outcome.waiting.items():
-        console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False)
+        console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False, soft_wrap=True)
     if not outcome.built and not outcome.failed:
         console.print(f"nothing to do: {len(outcome.current)} products are up to date", highlight=False)
     if outcome.built:
@@ -236,7 +236,7 @@ def print_verified(console: Console, found: Sequence[Verified]) -> None:
     console.print(table)
     for each in found:
         for problem in each.problems:
-            console.print(str(problem), highlight=False, markup=False)
+            console.print(str(problem), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_samples(console: Console, summary: Any) -> None:

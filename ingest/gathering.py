@@ -18,7 +18,7 @@ from ingest.archive import ArchiveFile
 from ingest.discovery import Found, nothing
 from ingest.facts import FACTS_REVISION, FileFacts, Structure, gather
 from ingest.identity import IdentityCache, Known
-from ingest.opening import NativeFile, Stamp, check_length, held, is_remote, stamp_of, unreadable
+from ingest.opening import NativeFile, Stamp, check_length, held, is_remote, moved, stamp_of, unreadable
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and of all files."""
@@ -207,6 +207,11 @@ def _gather(
 ) -> tuple[Stamp, str, tuple[FileFacts, dict[str, bytes]]]:
     if is_remote(found.location):
         path, sha256 = remote.download(found.location, found.storage, int(stamp[0]))
+        info = remote.information(found.location, found.storage)
+        if info is None or remote.stamp_of(info) != stamp:
+            raise moved(found.name)
+        with path.open("rb") as file:
+            check_length(file.fileno())
         return stamp, sha256, _facts_of(str(path), group, coordinates)
     with held(found.location, stamp, found.name) as descriptor:
         sha256 = _sha256(descriptor)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ from cube.rechunk import Rechunked, Slices, rechunk_works
 from cube.template import ArraySpec, Template
 from ingest.archive import Archive, ArchiveFile, ArchiveVariable, Piece
 from ingest.discovery import Found, discover
+from ingest.opening import local
 from ingest.options import IngestOptions
 from ingest.preflight import inspect
 from ingest.reading import read
@@ -172,13 +173,14 @@ class IngestJob(Job):
         from ingest.references import ReferencedFile, ReferencesRefused, build_references
 
         base = self.options.references.base_url.rstrip("/")
-        files = [
-            ReferencedFile(Path(file.location), f"{base}/{file.name}", file.sha256, file.bytes)
-            for file in _in_time_order(self.archive)
-        ]
         natives = {piece.decode.variable for each in self.archive.variables.values() for piece in each.pieces}
         try:
-            made = build_references(files, sorted(natives))
+            with contextlib.ExitStack() as stack:
+                files = [
+                    ReferencedFile(stack.enter_context(local(file)), f"{base}/{file.name}", file.sha256, file.bytes)
+                    for file in _in_time_order(self.archive)
+                ]
+                made = build_references(files, sorted(natives))
         except ReferencesRefused as refused:
             return {}, {"refused": [problem.what for problem in refused.problems]}
         return made.objects, {"href": f"references.{made.format}", "format": made.format, "base_url": base}

@@ -120,6 +120,16 @@ def check_length(descriptor: int) -> None:
             raise OSError(f"it ends after {size} of {expected} bytes")
 
 
+@contextmanager
+def local(file: ArchiveFile) -> Iterator[Path]:
+    """Where an archive file can be read on this machine: a copy with a proven sha256 stands for a remote one."""
+    if is_remote(file.location):
+        with fetched(file) as path:
+            yield path
+    else:
+        yield Path(file.location)
+
+
 class NativeFile:
     """An open file whose numbers come as they are stored: nothing masked, scaled or converted."""
 
@@ -164,8 +174,7 @@ class NativeFile:
 def opened(file: ArchiveFile) -> Iterator[NativeFile]:
     """An archive file, open for reading. Raises InputError where it changed or cannot be read."""
     if is_remote(file.location):
-        # A copy with a proven sha256 stands for the file.
-        with fetched(file) as path, NativeFile(str(path)) as native:
+        with local(file) as path, NativeFile(str(path)) as native:
             yield native
         return
     try:

@@ -6,7 +6,7 @@ import http.client
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,10 +71,14 @@ products:
 
 @dataclass
 class Wire:
-    """A proxy in front of the object store that remembers (method, path, Range) of every request."""
+    """A proxy in front of the object store that remembers (method, path, Range) of every request.
+
+    after  what to do once a GET of a path was answered
+    """
 
     url: str = ""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    after: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def methods(self, place: str) -> list[str]:
         """Methods of the requests below a bucket or folder."""
@@ -94,7 +98,8 @@ def wire(target: str) -> Iterator[Wire]:
             pass
 
         def _pass_on(self) -> None:
-            state.asked.append((self.command, unquote(urlsplit(self.path).path), self.headers.get("Range", "")))
+            path = unquote(urlsplit(self.path).path)
+            state.asked.append((self.command, path, self.headers.get("Range", "")))
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             back = http.client.HTTPConnection(str(place.hostname), place.port)
             back.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -103,6 +108,8 @@ def wire(target: str) -> Iterator[Wire]:
             back.endheaders(body or None)
             answer = back.getresponse()
             content = answer.read()
+            if self.command == "GET" and (act := state.after.pop(path, None)):
+                act()
             self.send_response_only(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
@@ -133,19 +140,23 @@ def wire(target: str) -> Iterator[Wire]:
 
 @dataclass
 class Remote:
-    """The cube, the bucket of its archive, the bucket of its store, and what went over the wire."""
+    """The cube, the bucket of its archive, the bucket of its store, and what went over the wire.
+
+    first  what was asked while it was built for the first time
+    """
 
     local: Published
     wire: Wire
     client: Any
     archive: str
     bucket: str
+    first: list[tuple[str, str, str]] = field(default_factory=list)
 
     def upload(self, key: str, path: Path) -> None:
         self.client.put_object(Bucket=self.archive, Key=key, Body=path.read_bytes())
 
-    def build(self, *products: str) -> Any:
-        """Exit code, outcome, and what was asked meanwhile."""
+    def build(self, *products: str) -> tuple[int, Any]:
+        """(exit code, outcome) of a build; the wire remembers what was asked meanwhile."""
         self.wire.asked.clear()
         result = self.local.run("build", "--json", *products)
         assert result.stdout, result.output

@@ -165,3 +165,32 @@ def test_two_passes_differ_from_one(project, monkeypatch):
     project.build()
     assert project.objects() == one
     assert not list(project.folder.glob("cube/inputs/rain/*/tmp/**/*.npy")), "intermediate chunks are left behind"
+
+
+def test_arrivals_starve_a_build_that_was_killed(project, monkeypatch):
+    project.write(range(40))
+    with monkeypatch.context() as patch:
+        patch.setattr("batch.build.publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.build()
+    project.write(range(40, 43))
+    outcome = project.build()
+    assert [(built.computed, built.resumed) for built in outcome.built if built.name == "rain"] == [(0, 1), (1, 0)]
+    assert sorted(project.read_files) == ["rain_20000210.nc", "rain_20000211.nc", "rain_20000212.nc"]
+    np.testing.assert_array_equal(project.values(), np.stack([rain(day) for day in range(43)]))
+
+
+def test_staged_version_of_files_that_changed_is_finished(project, monkeypatch):
+    project.write(range(40))
+    with monkeypatch.context() as patch:
+        patch.setattr("batch.build.publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.build()
+    write_day(project.folder / "archive", 7, values=rain(1007))
+    outcome = project.build()
+    assert len([built for built in outcome.built if built.name == "rain"]) == 1
+    np.testing.assert_array_equal(project.values()[7], rain(1007))
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Climate products and metrics of real files: values as xarray reads the originals, numbers of `SOURCES.md`."""
+"""Climate products of real files: values as xarray reads the originals, numbers of `SOURCES.md`."""
 
 from __future__ import annotations
 
@@ -281,7 +281,10 @@ def test_packed_integers_are_published_raw(real: Published, data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("product", "pattern", "mean"),
-    [("lpjml-wheat", "isimip2b-impacts/lpjml*.nc", 5.05473051), ("gepic-wheat", "isimip2b-impacts/gepic*.nc", 2.41162241)],
+    [
+        ("lpjml-wheat", "isimip2b-impacts/lpjml*.nc", 5.05473051),
+        ("gepic-wheat", "isimip2b-impacts/gepic*.nc", 2.41162241),
+    ],
 )
 def test_years_since_drift_from_calendar_years(
     real: Published, data: Path, product: str, pattern: str, mean: float
@@ -369,40 +372,3 @@ def test_land_mask_without_time_is_shifted_by_half_the_globe(real: Published, da
     assert_same(found["land"], expected.values)
     assert_same_place(found["land"], expected)
     assert (int((found["land"] > 0).sum()), int(found["land"].isnull().sum())) == (244_450, 172_800)
-
-
-def test_dry_days_of_incomplete_years_are_counted(real: Published, data: Path) -> None:
-    found = real.open("dry-days-chirps").load()
-    assert dates(found["time"]) == [(2024, 1, 1), (2025, 1, 1)]
-    assert bool(found["dry_days"].isnull().all())  # a month of each year: missing, never a small number
-    assert set(found["valid_days"].values.ravel().tolist()) == {31}
-
-
-def test_dry_days_are_miscounted(real: Published, data: Path) -> None:
-    flux = original(files(data, "mpiesm12hr-dcpp-pr-daily/*.nc"), "pr")
-    rain = flux.copy(data=as_rates(flux).astype("f4"))
-    dry, valid = ((rain < 1).groupby("time.year").sum(), rain.groupby("time.year").count())
-    found = real.open("dry-days-mpiesm").load()
-    assert [date[0] for date in dates(found["time"])] == dry["year"].values.tolist() == list(range(1960, 1971))
-    np.testing.assert_array_equal(found["valid_days"].values, valid.values)
-    assert bool(found["dry_days"][0].isnull().all())  # 61 days of 1960
-    np.testing.assert_array_equal(found["dry_days"].values[1:], dry.values[1:])
-    cell = found["dry_days"].sel(lat=4.20778, lon=0, method="nearest").values[1:]
-    assert cell.tolist() == [154, 162, 189, 188, 181, 192, 207, 174, 164, 169]
-    raw = real.open("dry-days-mpiesm", mask_and_scale=False)["dry_days"]
-    assert (raw.dtype, raw.attrs["_FillValue"], int(raw[0].max())) == (np.int16, -1, -1)
-
-
-def test_dry_days_without_leap_days_lose_their_places(real: Published, data: Path) -> None:
-    found = real.open("dry-days-canesm2").load()
-    (path,) = files(data, "xclim-pr-tas-expected/CanESM2_1950-2100.nc")
-    with xr.open_dataset(path) as dataset:
-        rain = dataset["pr"].transpose("time", "location")
-        dry = (rain.copy(data=as_rates(rain).astype("f4")) < 1).groupby("time.year").sum()
-        np.testing.assert_array_equal(found["dry_days"].values, dry.values)
-        np.testing.assert_array_equal(found.coords["lat"].values, dataset["lat"].values)
-    assert set(found["valid_days"].values.ravel().tolist()) == {365}
-    years = found["dry_days"].assign_coords(time=found["time"].dt.year)
-    assert years.sel(time=1950).values.tolist()[:2] == [217, 181]
-    normal = years.sel(time=slice(1971, 2000)).mean("time").values
-    assert normal[:2] == pytest.approx([209.0, 177.0333], abs=1e-4)

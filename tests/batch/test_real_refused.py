@@ -135,7 +135,7 @@ def test_month_with_two_values_names_one_file(outcome: Any) -> None:
 
 
 def test_years_of_no_fixed_length_are_decoded(outcome: Any) -> None:
-    found = dict((where, code) for code, where in problems(outcome, "years"))
+    found = {where: code for code, where in problems(outcome, "years")}
     undecodable = sorted(where.split("_")[0] for where, code in found.items() if code == "time-undecodable")
     assert undecodable == ["histsoc", "lpjml"]
     assert [where.split("_")[0] for where, code in found.items() if code == "grid-differs"] == ["gepic"]

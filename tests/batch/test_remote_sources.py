@@ -34,7 +34,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, data: 
         made = remote_cube(tmp_path_factory.mktemp("remote"), s3_server, passing, data)
         exit_code, outcome = made.build()
         assert (exit_code, outcome["failed"]) == (0, {})
-        made.first_asked = list(passing.asked)
+        made.first = list(passing.asked)
         yield made
 
 
@@ -62,7 +62,7 @@ def test_maps_from_an_object_store_differ_from_those_from_disk(remote: Remote, d
 
 
 def test_a_file_is_fetched_more_than_once(remote: Remote, data: Path) -> None:
-    asked = [(method, path) for method, path, _ in remote.first_asked if path.startswith(f"/{remote.archive}/")]
+    asked = [(method, path) for method, path, _ in remote.first if path.startswith(f"/{remote.archive}/")]
     for place, folder in (("ecearth", "ecearth-historical-tas-daily"), ("chirps", "chirps-nevada-daily")):
         for path in (data / folder).iterdir():
             assert asked.count(("GET", f"/{remote.archive}/{place}/{path.name}")) == 1, path.name
@@ -107,6 +107,28 @@ def test_replaced_object_of_the_same_size_goes_unnoticed(remote: Remote, data: P
     )
 
 
+def test_object_replaced_while_it_is_fetched_mixes_two_files(remote: Remote, data: Path, tmp_path: Path) -> None:
+    source = data / "ecearth-historical-tas-daily" / LAST
+    key, other = f"ecearth/{LAST}", tmp_path / LAST
+    for change in (2, 3):
+        shutil.copyfile(source, other)
+        with netCDF4.Dataset(other, "r+") as nc:
+            nc["tas"][-1, 0, 0] += change
+        if change == 2:
+            remote.upload(key, other)
+    before = remote.item("from-s3").to_dict()
+    remote.wire.after[f"/{remote.archive}/{key}"] = lambda: remote.upload(key, other)
+    try:
+        exit_code, outcome = remote.build("from-s3")
+    finally:
+        remote.upload(key, source)
+    assert exit_code == 3
+    (problem,) = outcome["failed"]["from-s3"]["problems"]
+    assert (problem["code"], problem["where"]) == ("input-moved", LAST)
+    assert remote.item("from-s3").to_dict() == before
+    assert remote.build("from-s3")[1]["current"] == ["from-s3"]
+
+
 def test_removed_last_object_shortens_the_published_period(remote: Remote, data: Path) -> None:
     before = remote.item("from-s3").to_dict()
     remote.client.delete_object(Bucket=remote.archive, Key=f"ecearth/{LAST}")
@@ -145,9 +167,28 @@ def test_removed_address_of_the_web_is_skipped(remote: Remote, data: Path) -> No
     finally:
         remote.upload(f"chirps/{name}", data / "chirps-nevada-daily" / name)
     assert exit_code == 3
-    (problem,) = outcome["failed"]["from-web"]["problems"]
-    assert (problem["code"], problem["where"]) == ("file-unreadable", name)
+    missing, hole = outcome["failed"]["from-web"]["problems"]
+    assert (missing["code"], missing["where"]) == ("file-missing", name)
+    assert hole["code"] == "time-gap"
+    assert "2024-12-12" in hole["what"]
     assert remote.open("from-web").sizes["time"] == 62
+
+
+def test_truncated_object_reads_as_zeros(remote: Remote, data: Path, tmp_path: Path) -> None:
+    source = data / "ecearth-historical-tas-daily" / LAST
+    cut = tmp_path / LAST
+    cut.write_bytes(source.read_bytes()[:-1000])  # netCDF reads what is not there as zeros
+    remote.upload(f"ecearth/{LAST}", cut)
+    try:
+        exit_code, outcome = remote.build("from-s3")
+    finally:
+        remote.upload(f"ecearth/{LAST}", source)
+    assert exit_code == 3
+    (problem,) = outcome["failed"]["from-s3"]["problems"]
+    assert (problem["code"], problem["where"]) == ("file-unreadable", LAST)
+    size = source.stat().st_size
+    assert f"it ends after {size - 1000} of {size} bytes" in problem["what"]
+    assert remote.open("from-s3").sizes["time"] == 21_884
 
 
 def test_bucket_that_is_not_there_looks_like_an_empty_one(remote: Remote, tmp_path: Path) -> None:
@@ -188,9 +229,12 @@ def test_references_open_by_the_fields_of_their_asset_alone(remote: Remote, data
     asset = remote.item("maps-from-s3").assets["references"]
     options = asset.extra_fields["xarray:open_kwargs"]
     storage = asset.extra_fields["xarray:storage_options"]
-    with xr.open_dataset(asset.get_absolute_href(), **options, storage_options=storage) as found:
-        with xr.open_dataset(files(data, "c3s-sm-daily-active-1991/*.nc")[2]) as day:
-            np.testing.assert_array_equal(found["flag"][2].values, day["flag"].values[0])
+    third = files(data, "c3s-sm-daily-active-1991/*.nc")[2]
+    with (
+        xr.open_dataset(asset.get_absolute_href(), **options, storage_options=storage) as found,
+        xr.open_dataset(third) as day,
+    ):
+        np.testing.assert_array_equal(found["flag"][2].values, day["flag"].values[0])
     link = next(link for link in remote.item("maps-from-s3").links if link.rel == "via")
     assert link.href == f"{remote.wire.url}/{remote.archive}/c3s"
 
