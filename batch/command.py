@@ -18,7 +18,7 @@ from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.spec import Spec, load_spec
 from cube.codes import CODES
-from cube.errors import CubeError, Problem, SpecError
+from cube.errors import CubeError, Problem, RefusedError, SpecError
 from cube.hashing import readable
 from cube.stores import open_store
 from cube.verify import Verified, verify
@@ -136,6 +136,8 @@ def plan_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> N
         showing.print_plan(_console(), plan, spec)
     if plan.failed:
         sys.exit(next(iter(plan.failed.values())).exit_code)
+    if any(each.refused for each in plan.products.values()):
+        sys.exit(RefusedError.exit_code)
 
 
 @main.command("build", epilog=EXIT_CODES)

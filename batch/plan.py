@@ -170,7 +170,9 @@ def plan_product(
         keys.update(map_keys(template, layouts["time"], layouts["map"], keys))
     core = described(spec, product, job, template, layouts)
     blocks = {block: [key.base, key.inputs] for block, key in keys.items()}
-    fingerprint = digest([{**core}, template_digest(template), blocks])
+    # An input that grew where no block reads makes no new version of what is made from it.
+    described_inputs = {**core["inputs"], "products": sorted(inputs)}
+    fingerprint = digest([{**core, "inputs": described_inputs}, template_digest(template), blocks])
     core = {**core, "fingerprint": fingerprint, "packages": {each: package_version(each) for each in PACKAGES}}
     live, state = read_live(store, path), read_state(store, path)
     current = live is not None and live.manifest["fingerprint"] == fingerprint and not damaged

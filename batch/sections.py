@@ -104,7 +104,7 @@ class ProductKeys(Strict):
     collection: CollectionName = Field(
         description="collection of the catalogue that it belongs to", examples=["inputs"]
     )
-    title: Text | None = Field(None, description="title for people; by default the job's own, or the name")
+    title: Text | None = Field(None, description="title for people; by default the name")
     description: Text | None = Field(None, description="a paragraph or more; CommonMark")
     keywords: tuple[Text, ...] = Field((), description="words to find it by")
     layout: LayoutOptions = Field(

@@ -82,9 +82,9 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
         compute, take = str(len(each.compute)), str(len(each.take))
         table.add_row(name, "build", compute, take, size(each.bytes_computed), size(each.memory), why)
     console.print(table)
-    for name, each in plan.products.items():
+    for each in plan.products.values():
         for problem in each.refused:
-            console.print(f"{name}: {problem}", highlight=False, markup=False, soft_wrap=True)
+            console.print(str(problem), highlight=False, markup=False, soft_wrap=True)
     for name, error in plan.failed.items():
         console.print(f"{name}: {error}", highlight=False, markup=False, soft_wrap=True)
     for name, other in plan.waiting.items():

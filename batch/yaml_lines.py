@@ -87,7 +87,7 @@ def read_yaml(path: Path) -> Document:
         raise SpecError(Problem("spec-yaml", "values are nested too deeply to be a specification", file)) from None
     if node is None:
         raise SpecError(
-            Problem("spec-file", "the file is empty", file, fix="write one with `cube init`, or restore it")
+            Problem("spec-file", "the file is empty", file, fix="restore it, or start from examples/demo/cube.yaml")
         )
     builder = _Builder(file)
     builder.lines[()] = node.start_mark.line + 1
@@ -103,7 +103,7 @@ def _text(path: Path) -> str:
             raise SpecError(Problem("spec-file", f"{size} bytes are too many for a specification", file))
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        fix = "give the path of the specification, or write one with `cube init`"
+        fix = "give the path of the specification with --spec"
         raise SpecError(Problem("spec-file", "there is no such file", file, fix=fix)) from None
     except UnicodeDecodeError as error:
         what = f"byte {error.start} is not UTF-8 text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ def local(workers: int | None, memory: int) -> Iterator[distributed.Client | Non
             memory_limit=memory,
             dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
+            # What matters is told as an error of ours; heartbeats that end with the workers would alarm for nothing.
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -12,6 +12,7 @@ import xarray as xr
 from cube.job import WORKER_BYTES, BlockTask, Job, JobContext, ProductView, Result, Scratch, Window, Work
 from cube.layout import Group, Layout
 from cube.provenance import Provenance, inherited
+from cube.template import Template
 
 
 class BlockJob(Job):
@@ -36,7 +37,7 @@ class BlockJob(Job):
     def compute(self, group: Group, slices: Mapping[str, slice], data: Mapping[str, xr.Dataset]) -> xr.Dataset:
         """The part of the product given by `slices`, in encoded form.
 
-        data  by input product, exactly the window that `reads` named: decoded values in memory, time in its encoded
+        data  by input product, exactly the window that `reads` named: numbers as they are stored, time in its encoded
               integer form
         """
 
@@ -50,7 +51,19 @@ class BlockJob(Job):
         return found
 
     def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int) -> list[list[Work]]:
-        return [[BlockWork(self, layout.group(task.block.group), task) for task in tasks]]
+        template = self.template()
+        works: list[Work] = []
+        for task in tasks:
+            group = layout.group(task.block.group)
+            works.append(BlockWork(self, group, task, self._memory(template, group, group.slices(task.block))))
+        return [works]
+
+    def _memory(self, template: Template, group: Group, slices: Mapping[str, slice]) -> int:
+        size = sum(template.arrays[name].bytes(slices) for name in group.variables)
+        for name, window in self.reads(group, slices).items():
+            arrays = self.inputs[name].template.arrays
+            size += sum(arrays[variable].bytes(window.slices) for variable in window.variables)
+        return WORKER_BYTES + int(self.memory_factor * size)
 
     def provenance(self) -> Provenance:
         return inherited({name: view.provenance for name, view in self.inputs.items()})
@@ -63,6 +76,7 @@ class BlockWork:
     job: BlockJob
     group: Group
     task: BlockTask
+    memory: int
 
     @property
     def id(self) -> str:
@@ -71,15 +85,6 @@ class BlockWork:
     @property
     def tasks(self) -> tuple[BlockTask, ...]:
         return (self.task,)
-
-    @property
-    def memory(self) -> int:
-        template, slices = self.job.template(), self.group.slices(self.task.block)
-        size = sum(template.arrays[name].bytes(slices) for name in self.group.variables)
-        for name, window in self.job.reads(self.group, slices).items():
-            arrays = self.job.inputs[name].template.arrays
-            size += sum(arrays[variable].bytes(window.slices) for variable in window.variables)
-        return WORKER_BYTES + int(self.job.memory_factor * size)
 
     def run(self, scratch: Scratch) -> Iterator[Result]:
         slices = self.group.slices(self.task.block)

@@ -119,7 +119,7 @@ def read_live(store: Store, path: ProductPath) -> Live | None:
                 f"the published version {version} has no manifest",
                 path.item,
                 "what it should hold cannot be proven",
-                "run `cube build --repair`, or roll back to a kept version",
+                "restore the version from a copy, or delete the product's folder and build it anew",
             )
         ) from error
     return Live(version, item, manifest, receipts_of(manifest))

@@ -182,7 +182,7 @@ class IngestJob(Job):
                 ]
                 made = build_references(files, sorted(natives))
         except ReferencesRefused as refused:
-            return {}, {"refused": [problem.what for problem in refused.problems]}
+            return {}, {"refused": [f"{problem.what} [{problem.code}]" for problem in refused.problems]}
         return made.objects, {"href": f"references.{made.format}", "format": made.format, "base_url": base}
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from cube.options import Strict
 from cube.stores import Storage
 from ingest.selection import IngestSelection
+from ingest.sources import SOURCES
 
 
 class ReferenceOptions(Strict):
@@ -28,8 +29,8 @@ class IngestOptions(IngestSelection):
     product_fields: ClassVar[tuple[str, ...]] = ()
 
     source: str = Field(
-        description="convention of the files: tamsat, cru, haduk, isimip, smap, tropomi, jules, or cf for any files "
-        "that follow the CF conventions"
+        description="convention of the files; cf for any files that follow the CF conventions",
+        json_schema_extra={"enum": [*sorted(SOURCES)]},
     )
     files: str | tuple[str, ...] = Field(
         description="the archive files: paths or glob patterns on disk (`*` within a folder, `**` for folders of any "
@@ -46,8 +47,6 @@ class IngestOptions(IngestSelection):
     @field_validator("source")
     @classmethod
     def _known(cls, value: str) -> str:
-        from ingest.sources import SOURCES  # the declarations import this module's neighbours
-
         if value not in SOURCES:
             raise ValueError(f"{value!r} is no source; known are {', '.join(sorted(SOURCES))}")
         return value

@@ -89,9 +89,9 @@ def test_metric_differs_from_counting_with_xarray(project):
     rain = project.open()["pr"].load()
     dry = project.open("dry", "metrics").load()
     counted = (rain < 4).groupby("time.year").sum()
-    np.testing.assert_array_equal(dry["dry_days"].isel(time=[0, 1]), counted.isel(year=[0, 1]))
-    np.testing.assert_array_equal(dry["valid_days"], rain.notnull().groupby("time.year").sum())
-    assert dry["dry_days"].isel(time=2).isnull().all(), "a year of which 70 days are known must be missing"
+    np.testing.assert_array_equal(dry["dry_days"], counted.isel(year=[0, 1]))
+    np.testing.assert_array_equal(dry["valid_days"], rain.notnull().groupby("time.year").sum().isel(year=[0, 1]))
+    assert dry.sizes["time"] == 2, "a year of which 70 days are known is no year"
 
 
 def test_unchanged_build_writes_something(project):
@@ -108,7 +108,7 @@ def test_growth_computes_more_than_the_tail(project):
     project.build()
     outcome = project.build(project.spec(days=900))
     assert Toy.computed == ["pr 732"]
-    assert {built.name: (built.computed, built.taken) for built in outcome.built} == {"rain": (1, 2), "dry": (1, 0)}
+    assert {built.name: (built.computed, built.taken) for built in outcome.built} == {"rain": (1, 2)}
     np.testing.assert_array_equal(project.open()["pr"].values, expected(ToyOptions(days=900)))
 
 

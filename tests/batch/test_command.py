@@ -118,7 +118,7 @@ def test_status_shows_what_is_not_there(run):
     assert "not published" in run("status").output
     run("build")
     rows = json.loads(run("status", "--json").stdout)
-    assert [(row["product"], row["end"]) for row in rows] == [("rain", "1972-03-10"), ("dry", "1972-01-01")]
+    assert [(row["product"], row["end"]) for row in rows] == [("rain", "1972-03-10"), ("dry", "1971-01-01")]
     assert rows[1]["limiting_input"] == "rain"
 
 
