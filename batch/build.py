@@ -17,7 +17,7 @@ from batch.plan import Plan, ProductPlan, make_plan, plan_product, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
 from batch.spec import Spec
-from compute.clusters import cores, local
+from compute.clusters import cores, end_with_parent, local
 from cube.errors import BusyError, CubeError, InputError, IntegrityError, Problem, RefusedError
 from cube.job import ProductView, Work
 from cube.lock import Lease, hold
@@ -74,7 +74,7 @@ def build(
     """
     store = open_store(spec.store_location, spec.storage)
     with contextlib.ExitStack() as stack:
-        executor = stack.enter_context(ProcessPoolExecutor(cores(), mp_context=get_context("spawn")))
+        executor = stack.enter_context(ProcessPoolExecutor(cores(), get_context("spawn"), end_with_parent))
         plan = make_plan(spec, store, names, reporter.facts, executor)
         if not repair and _nothing_to_do(spec, store, plan):
             return Outcome(current=list(plan.products), failed=dict(plan.failed), waiting=dict(plan.waiting))
@@ -190,7 +190,7 @@ class Builder:
         started = time.monotonic()
         if plan.refused and not (self.allow_retraction and all(p.code == "retraction" for p in plan.refused)):
             raise RefusedError(plan.refused)
-        former = plan.state.staged
+        former = [*plan.state.abandoned[-1:], *([plan.state.staged.version] if plan.state.staged else [])]
         state = settle(self.store, plan.path, plan.state, plan.live)
         state = begin(self.store, plan.path, state, plan.fingerprint, plan.job.frozen())
         assert state.staged is not None
@@ -204,7 +204,7 @@ class Builder:
         stage = self._stage(plan, prefix, objects)
         receipts = stage.marked((block, key.key) for block, key in plan.blocks.items())
         resumed = len(receipts)
-        receipts.update(self._take(plan, stage, receipts, former.version if former else None))
+        receipts.update(self._take(plan, stage, receipts, former))
         steps = self._steps(plan, stage, receipts)
         self._run(plan, stage, steps, receipts, resumed)
         extras, references = plan.job.extras()
@@ -223,9 +223,9 @@ class Builder:
             base_href=public_base(self.store),
             storage_options=reading_options(self.store, self.spec.storage),
         )
+        self._tidy(stage)
         self.lease.check()
         publish(self.store, plan.path, plan.live, object_bytes(item), state)
-        self._tidy(stage)
         computed = [receipt for receipt in receipts.values() if not receipt.taken]
         built = Built(
             plan.name,
@@ -256,17 +256,18 @@ class Builder:
         return Stage(self.store, prefix, plan.layouts, metadata, pad, self.lease)
 
     def _take(
-        self, plan: ProductPlan, stage: Stage, receipts: Mapping[str, Receipt], former: str | None
+        self, plan: ProductPlan, stage: Stage, receipts: Mapping[str, Receipt], former: list[str]
     ) -> dict[str, Receipt]:
-        """Take over finished blocks of the live version, then of the staged version that this one replaces."""
-        takes = [(take.block, take.key, take.source, take.receipt) for take in plan.take if take.block not in receipts]
-        prefix = plan.path.version(former) if former else None
-        if prefix and prefix != stage.prefix:
-            left = [(task.block.id, task.key) for task in plan.compute if task.block.id not in receipts]
-            old = Stage(self.store, prefix, plan.layouts, {}, stage.scratch)
-            takes += [(each.block, each.key, prefix, each) for each in old.marked(left).values()]
+        """Take over finished blocks of the live version, then of staged versions that nothing will finish."""
+        takes = {t.block: (t.block, t.key, t.source, t.receipt) for t in plan.take if t.block not in receipts}
+        left = [(task.block.id, task.key) for task in plan.compute if task.block.id not in receipts]
+        for version in former:
+            prefix = plan.path.version(version)
+            if prefix != stage.prefix:
+                old = Stage(self.store, prefix, plan.layouts, stage.metadata, stage.scratch)
+                takes.update({each.block: (each.block, each.key, prefix, each) for each in old.marked(left).values()})
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-            taken = pool.map(lambda take: stage.take(*take), takes)
+            taken = pool.map(lambda take: stage.take(*take), takes.values())
             return {receipt.block: receipt for receipt in taken}
 
     def _steps(self, plan: ProductPlan, stage: Stage, receipts: Mapping[str, Receipt]) -> list[list[Work]]:
@@ -274,7 +275,7 @@ class Builder:
         ref = VersionRef(self.store, stage.prefix)
         steps = []
         for step in steps_for(plan, left, self.spec.memory, ref):
-            works = [work for work in step if not (isinstance(work, Spill) and stage.passed(work))]
+            works = [work for work in step if not (isinstance(work, Spill) and stage.passed(work.id, work.leaves))]
             if works:
                 steps.append(works)
         return steps

@@ -8,7 +8,7 @@ from typing import Any
 
 from batch.spec import Spec
 from cube.stores import Storage, Store
-from cube.versions import ProductPath
+from cube.versions import ProductPath, read_json
 from stac.catalogue import compose_catalog
 from stac.collections import compose_collection
 
@@ -37,8 +37,9 @@ def catalogue_changes(spec: Spec, store: Store) -> dict[str, bytes]:
     for name in spec.products:
         product = spec.products[name]
         key = ProductPath(product.collection, name).item
-        if store.head(key):
-            items.setdefault(product.collection, []).append(json.loads(store.get(key)))
+        item = read_json(store, key)
+        if item is not None:
+            items.setdefault(product.collection, []).append(item)
     if not items:
         return {}
     base = public_base(store)

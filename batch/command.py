@@ -22,7 +22,7 @@ from cube.errors import CubeError, Problem, RefusedError, SpecError
 from cube.hashing import readable
 from cube.stores import open_store
 from cube.verify import Verified, verify
-from cube.versions import ProductPath, read_live
+from cube.versions import ProductPath, read_live, read_state
 
 EXIT_CODES = """\b
 Exit codes:
@@ -226,6 +226,15 @@ def verify_command(
     for name in products or names:
         path = ProductPath(spec.products[name].collection, name)
         live = read_live(store, path)
+        if live is None and (kept := read_state(store, path).kept):
+            lost = Problem(
+                "item-missing",
+                "the product was published, and its item is gone",
+                path.item,
+                "readers no longer find the product",
+                "restore it from a copy, or run `cube build`",
+            )
+            found.append(Verified(name, kept[0], 0, 0, 0, (lost,)))
         if live is not None:
             progress = Reporter(quiet=as_json).facts
             found.append(verify(store, path, live.version, live.manifest, deep=deep, share=share, progress=progress))

@@ -26,7 +26,12 @@ def run_step(client: distributed.Client | None, works: Sequence[Work], stage: St
     """
     if client is None:
         for work in works:
-            done(work, execute(work, stage))
+            try:
+                done(work, execute(work, stage))
+            except CubeError:
+                raise
+            except Exception as error:
+                raise _failed(work, error) from error
         return
     import distributed  # a build that finds nothing to do should not wait for it
 

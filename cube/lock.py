@@ -50,7 +50,7 @@ def _read(store: Store) -> tuple[bytes | None, dict[str, Any]]:
         return None, {}
     try:
         return raw, dict(json.loads(raw))
-    except ValueError:
+    except (ValueError, TypeError):
         return raw, {"host": "unknown"}
 
 
@@ -72,7 +72,11 @@ def _is_alive(held: dict[str, Any]) -> bool | None:
     if held.get("host") != socket.gethostname():
         return None
     try:
-        return bool(abs(psutil.Process(int(held["process"])).create_time() - float(held["process_started"])) < 1)
+        process = psutil.Process(int(held["process"]))
+        # A process that ended and was not waited for, as in a container without init, still has its number.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return bool(abs(process.create_time() - float(held["process_started"])) < 1)
     except psutil.NoSuchProcess:
         return False
     except (KeyError, TypeError, ValueError, psutil.Error):

@@ -9,7 +9,7 @@ import zarr
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from cube.errors import IntegrityError, Problem
+from cube.errors import IntegrityError, MissingObjectError, Problem
 from cube.hashing import sha256
 from cube.job import Prior
 from cube.reading import strict
@@ -26,8 +26,11 @@ def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
     names += [name for name in prior.objects if name.startswith(f"{layout}.zarr/{variable}/c")]
     objects: dict[str, Buffer] = {}
     for name in names:
-        data = prior.ref.store.get(f"{prior.ref.prefix}/{name}")
-        if name in prior.objects and sha256(data) != prior.objects[name]:
+        try:
+            data = prior.ref.store.get(f"{prior.ref.prefix}/{name}")
+        except MissingObjectError:
+            data = b""
+        if not data or (name in prior.objects and sha256(data) != prior.objects[name]):
             raise IntegrityError(
                 Problem(
                     "object-changed",

@@ -94,7 +94,13 @@ class Spill:
 
     @property
     def id(self) -> str:
-        return f"spill/{_name(self.source, self.window)}"
+        # Cut otherwise, as with another budget, it is another pass.
+        return f"spill/{_name(self.source, self.window)}/{'x'.join(map(str, self.chunk))}"
+
+    @property
+    def leaves(self) -> list[str]:
+        """Names of the intermediate chunks."""
+        return [_chunk_name(self.source, piece) for piece in _cut(self.source.part.dims, self.window, self.chunk)]
 
     def run(self, scratch: Scratch) -> Iterator[Result]:
         buffer = _empty(self.source, self.window)
@@ -214,16 +220,6 @@ def _two_passes(
         reader = _reduced(source, target)
         gathers.append(Gather(reader, target, overlapping, tuple(grouped[index]), memory + size))
     return spills, gathers
-
-
-def scratch_names(works: Sequence[Work]) -> list[str]:
-    """Names of all intermediate chunks that works leave, so that they can be deleted by name."""
-    return [
-        _chunk_name(work.source, piece)
-        for work in works
-        if isinstance(work, Spill)
-        for piece in _cut(work.source.part.dims, work.window, work.chunk)
-    ]
 
 
 def _slab_spans(source: Rechunked) -> tuple[int, ...]:

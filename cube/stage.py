@@ -5,6 +5,7 @@ Nothing here is visible to readers: the version becomes the product's only when 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from cube.errors import ComputeError, Problem
+from cube.errors import ComputeError, IntegrityError, MissingObjectError, Problem
 from cube.hashing import readable, sha256
 from cube.job import BlockTask, Result, Work
 from cube.layout import Block, Layout
@@ -84,10 +85,18 @@ class Scratchpad:
     def put(self, name: str, values: np.ndarray[Any, Any]) -> None:
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
-        self.store.put(f"{self.prefix}/{name}", buffer.getbuffer(), immutable=False)
+        data = buffer.getvalue()
+        self.store.put(f"{self.prefix}/{name}", hashlib.sha256(data).digest() + data, immutable=False)
 
     def get(self, name: str) -> np.ndarray[Any, Any]:
-        values: np.ndarray[Any, Any] = np.load(io.BytesIO(self.store.get(f"{self.prefix}/{name}")), allow_pickle=False)
+        """Raises IntegrityError for an array that is not as it was put; it is dropped, so that it is made again."""
+        key = f"{self.prefix}/{name}"
+        proven = self.store.get(key)
+        if hashlib.sha256(proven[32:]).digest() != proven[:32]:
+            self.store.delete(key)
+            fix = "run the same command again: it is made anew"
+            raise IntegrityError(Problem("scratch-changed", "an intermediate array was damaged", key, fix=fix))
+        values: np.ndarray[Any, Any] = np.load(io.BytesIO(proven[32:]), allow_pickle=False)
         return values
 
 
@@ -149,16 +158,42 @@ class Stage:
         def find(pair: tuple[str, str]) -> Receipt | None:
             if self.store.head(self.mark_key(pair[0])) is None:
                 return None
-            receipt = Receipt.from_json(json.loads(self.store.get(self.mark_key(pair[0]))))
-            return receipt if receipt.key == pair[1] else None
+            try:
+                receipt = Receipt.from_json(json.loads(self.store.get(self.mark_key(pair[0]))))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                return None  # what cannot be read proves nothing
+            done = receipt.key == pair[1] and set(receipt.objects) == self.object_names(Block.parse(pair[0]))
+            return receipt if done and self._proven(receipt) else None
 
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
             found = pool.map(find, list(blocks))
             return {receipt.block: receipt for receipt in found if receipt}
 
-    def passed(self, work: Work) -> bool:
-        """Whether a first pass is done."""
-        return self.store.head(self.mark_key(f"passes/{work.id}")) is not None
+    def object_names(self, block: Block) -> set[str]:
+        """The shards that a block consists of, relative to the version."""
+        group = self.layouts[block.layout].group(block.group)
+        index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
+        names = set()
+        for variable in group.variables:
+            dims = json.loads(self.metadata[block.layout][f"{variable}/zarr.json"])["dimension_names"]
+            names.add("/".join([f"{block.layout}.zarr/{variable}/c", *(str(index.get(dim, 0)) for dim in dims)]))
+        return names
+
+    def _proven(self, receipt: Receipt) -> bool:
+        """Whether the objects of a receipt are what it says; read whole, since nobody has proven them in this run."""
+        for name, stored in receipt.objects.items():
+            try:
+                if sha256(self.store.get(f"{self.prefix}/{name}")) != stored.sha256:
+                    return False
+            except MissingObjectError:
+                return False
+        return True
+
+    def passed(self, work: str, leaves: Iterable[str]) -> bool:
+        """Whether a first pass is done and all that it left is still there."""
+        if self.store.head(self.mark_key(f"passes/{work}")) is None:
+            return False
+        return all(self.scratch.store.head(f"{self.scratch.prefix}/{name}") for name in leaves)
 
     def take(self, block: str, key: str, source: str, old: Receipt) -> Receipt:
         """Take a block over from another version of the product: copies its objects by name, then marks it."""

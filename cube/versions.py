@@ -74,13 +74,45 @@ class Live:
     receipts: Mapping[str, Receipt] = field(repr=False)
 
 
-def read_state(store: Store, path: ProductPath) -> State:
-    raw = _get(store, path.state)
+def read_json(store: Store, key: str) -> dict[str, Any] | None:
+    """A small object that builders rely on, None where it is not there.
+
+    Raises IntegrityError where it is no JSON object.
+    """
+    raw = _get(store, key)
     if raw is None:
+        return None
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _damaged(key)
+    return value
+
+
+def _damaged(key: str) -> IntegrityError:
+    return IntegrityError(
+        Problem(
+            "record-damaged",
+            "it is truncated, emptied or not what it should be",
+            key,
+            "nothing can be proven or published from it",
+            "restore it from a copy; a state.json may be deleted, it is made again from the item",
+        )
+    )
+
+
+def read_state(store: Store, path: ProductPath) -> State:
+    """What builders know of a product. Raises IntegrityError where it cannot be read."""
+    value = read_json(store, path.state)
+    if value is None:
         return State()
-    value = json.loads(raw)
-    staged = Staged(**value["staged"]) if value["staged"] else None
-    return State(tuple(value["kept"]), staged, tuple(value["abandoned"]), value["pin"])
+    try:
+        staged = Staged(**value["staged"]) if value["staged"] else None
+        return State(tuple(value["kept"]), staged, tuple(value["abandoned"]), value["pin"])
+    except (KeyError, TypeError):
+        raise _damaged(path.state) from None
 
 
 def write_state(store: Store, path: ProductPath, state: State) -> None:
@@ -109,10 +141,13 @@ def read_live(store: Store, path: ProductPath) -> Live | None:
     item = _get(store, path.item)
     if item is None:
         return None
-    version = version_of(item)
     try:
-        manifest = json.loads(store.get(f"{path.version(version)}/manifest.json"))
-    except MissingObjectError as error:
+        version = version_of(item)
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path.item) from None
+    key = f"{path.version(version)}/manifest.json"
+    manifest = read_json(store, key)
+    if manifest is None:
         raise IntegrityError(
             Problem(
                 "manifest-missing",
@@ -121,8 +156,13 @@ def read_live(store: Store, path: ProductPath) -> Live | None:
                 "what it should hold cannot be proven",
                 "restore the version from a copy, or delete the product's folder and build it anew",
             )
-        ) from error
-    return Live(version, item, manifest, receipts_of(manifest))
+        )
+    try:
+        if manifest["product"] != path.product:
+            raise _damaged(key)
+        return Live(version, item, manifest, receipts_of(manifest))
+    except (KeyError, TypeError, AttributeError):
+        raise _damaged(key) from None
 
 
 def receipts_of(manifest: Mapping[str, Any]) -> dict[str, Receipt]:
@@ -286,6 +326,8 @@ def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
     old, lost = live.manifest, []
     for name in sorted(set(old["variables"]) - set(manifest["variables"])):
         lost.append(f"the variable {name} would be gone")
+    if old["map"] and not manifest["map"]:
+        lost.append("map.zarr would be gone")
     before, after = old["extent"]["time"], manifest["extent"]["time"]
     if before and after and before["calendar"] == after["calendar"] and before["step"] == after["step"]:
         if after["first"] > before["first"]:
@@ -297,12 +339,13 @@ def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
         for dim, size in _sizes(old, name).items():
             if dim != "time" and sizes.get(dim, 0) < size:
                 lost.append(f"{name} would have {sizes.get(dim, 0)} along {dim}, it has {size} now")
-    for block, entry in manifest.get("blocks", {}).items():
-        earlier = old["blocks"].get(block)
-        for name in earlier["missing"] if earlier else ():
-            valid = [each["cells"].get(name, 0) - each["missing"].get(name, 0) for each in (earlier, entry)]
-            if valid[1] < valid[0]:
-                lost.append(f"{name} would have {valid[1]} values in block {block}, it has {valid[0]} now")
+    for name, was in old["coordinates"].items():
+        now = manifest["coordinates"].get(name, {})
+        if "extent" in was and "extent" in now:
+            slack = 0.01 * abs(was.get("step") or 0)
+            if now["extent"][0] > was["extent"][0] + slack or now["extent"][1] < was["extent"][1] - slack:
+                lost.append(f"{name} would span {now['extent']}, it spans {was['extent']} now")
+    lost += _fewer_values(old, manifest) if "blocks" in manifest else []
     return [
         Problem(
             "retraction",
@@ -313,6 +356,23 @@ def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
         )
         for what in lost
     ]
+
+
+def _fewer_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Valid values that would be lost: in all of a variable, and in each block that covers the same cells and times."""
+    lost = []
+    for name in sorted(set(old["missing"]) & set(new["missing"])):
+        before, after = (each["missing"][name]["cells"] - each["missing"][name]["missing"] for each in (old, new))
+        if after < before:
+            lost.append(f"{name} would have {after} values, it has {before} now")
+    for block, entry in new["blocks"].items():
+        earlier = old["blocks"].get(block)
+        # Another layout or other cells give blocks of one name another content.
+        for name in earlier["missing"] if earlier and earlier["base"] == entry["base"] else ():
+            valid = [each["cells"].get(name, 0) - each["missing"].get(name, 0) for each in (earlier, entry)]
+            if valid[1] < valid[0]:
+                lost.append(f"{name} would have {valid[1]} values in block {block}, it has {valid[0]} now")
+    return lost
 
 
 def _sizes(manifest: Mapping[str, Any], name: str) -> dict[str, int]:

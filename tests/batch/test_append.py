@@ -31,7 +31,6 @@ products:
     source: cf
     files: archive/*.nc
     layout: {segment: 1 years, maps: MAPS}
-  dry: {job: metric, collection: metrics, metric: dry_days, input: rain, threshold: 1 mm d-1}
 """
 
 

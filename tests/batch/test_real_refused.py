@@ -19,6 +19,7 @@ memory: 2 GiB
 cluster: {{kind: local, workers: 0}}
 products:
   chirps: {{job: ingest, collection: sound, source: cf, files: "{data}/chirps-nevada-daily/*.nc*"}}
+  mpiesm: {{job: ingest, collection: sound, source: cf, files: "{data}/mpiesm12hr-dcpp-pr-daily/*.nc"}}
   lying-names:
     {{job: ingest, collection: bad, source: cf, files: "{data}/era5-ghana-swvl1-2019/*.nc",
       variables: [swvl1], gaps: {{max_days: 7}}}}
@@ -37,10 +38,10 @@ products:
     source: cf
     files: ["{data}/access-esm15-monthly/pr_*.nc", "{data}/access-esm15-monthly/tas_*_ssp126_*.nc"]
   no-such-files: {{job: ingest, collection: bad, source: cf, files: "{data}/not-mounted/*.nc"}}
-  dry-days-chirps: {{job: metric, collection: sound, metric: dry_days, input: chirps, threshold: 1 mm d-1}}
+  dry-days-mpiesm: {{job: metric, collection: sound, metric: dry_days, input: mpiesm, threshold: 1 mm d-1}}
   dry-days-lists: {{job: metric, collection: bad, metric: dry_days, input: lists, threshold: 1 mm d-1}}
 """
-SOUND = ["chirps", "dry-days-chirps"]
+SOUND = ["chirps", "mpiesm", "dry-days-mpiesm"]
 FALSE_NAMES = ["ERA5_20190430_20190402.nc", "ERA5_20190730_20190701.nc", "ERA5_20191231_20191202.nc"]
 OUTAGE = [
     "SMAP_20190625_20190627.nc",

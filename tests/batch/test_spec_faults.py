@@ -393,7 +393,7 @@ def test_missing_file_is_told_with_the_way_on(tmp_path: Path, jobs: dict[str, ty
     with pytest.raises(SpecError) as caught:
         load_spec(tmp_path / "cube.yaml", jobs)
     assert caught.value.exit_code == 2
-    assert "cube init" in caught.value.problems[0].fix
+    assert "--spec" in caught.value.problems[0].fix
 
 
 @pytest.mark.parametrize(

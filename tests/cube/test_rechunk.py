@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cube.errors import RefusedError
 from cube.job import WORKER_BYTES, BlockTask
 from cube.layout import Dim, Group, Layout, Part
-from cube.rechunk import Rechunked, rechunk_works, scratch_names
+from cube.rechunk import Rechunked, rechunk_works
 from cube.stage import Scratchpad
 from cube.stores import open_store
 
@@ -102,7 +102,7 @@ def test_chunk_of_the_whole_map_is_decoded_once_in_two_passes(tmp_path):
     assert len(steps) == 2
     assert set(reader.decoded.values()) == {1}
     left = {name.removeprefix("tmp/") for name in scratch.store.walk("tmp")}
-    assert left == set(scratch_names(steps[0]))
+    assert left == {name for spill in steps[0] for name in spill.leaves}
 
 
 def test_source_tiles_that_do_not_divide_shards_are_decoded_once(tmp_path):

@@ -125,7 +125,7 @@ def test_a_full_disk_says_so_and_loses_nothing(small_disk: Path) -> None:
         lambda: store.put("shard", bytes(2_000_000)),
         lambda: store.put_if_unchanged("shard", bytes(2_000_000), BODY),
     ):
-        with pytest.raises(StoreError, match="cube gc") as caught:
+        with pytest.raises(StoreError, match="make room") as caught:
             call()
         assert code_of(caught) == "store-full"
     assert store.get("shard") == BODY
