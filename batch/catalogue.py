@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from batch.spec import Spec
+from cube.errors import IntegrityError
 from cube.stores import Storage, Store
 from cube.versions import ProductPath, read_json
 from stac.catalogue import compose_catalog
@@ -37,8 +39,11 @@ def catalogue_changes(spec: Spec, store: Store) -> dict[str, bytes]:
     for name in spec.products:
         product = spec.products[name]
         key = ProductPath(product.collection, name).item
-        item = read_json(store, key)
-        if item is not None:
+        # An item that cannot be read is told of by its product's plan; the others stay in the catalogue.
+        with contextlib.suppress(IntegrityError):
+            item = read_json(store, key)
+            if not item or item.get("id") != name or "properties" not in item:
+                continue
             items.setdefault(product.collection, []).append(item)
     if not items:
         return {}

@@ -163,7 +163,16 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     table = _table("product", "version", "period", "files", "archive", "bytes", "blocks", "remarks")
     for row in rows:
         if row["version"] is None:
-            table.add_row(row["product"], "not published", "", "", "", "", "", "staged" if row.get("staged") else "")
+            table.add_row(
+                row["product"],
+                "not published",
+                "",
+                "",
+                "",
+                "",
+                "",
+                "staged: `cube build` goes on" if row.get("staged") else "",
+            )
             continue
         period = f"{row['start']} to {row['end']}" if row["start"] else "no time"
         remarks = []
@@ -200,7 +209,11 @@ def print_product(console: Console, live: Live, href: str) -> None:
     console.print(f"area     {west:g}..{east:g} E, {south:g}..{north:g} N", highlight=False)
     provenance = manifest["provenance"]
     console.print(f"licence  {provenance['licence']}; redistribution: {provenance['redistribution']}", highlight=False)
-    for citation in provenance["citations"]:
+    made_of = ", ".join(f"{each['name']} {each['version']}" for each in manifest["inputs"]["products"])
+    if made_of:
+        console.print(f"made of  {made_of}, by the job {manifest['job']}", highlight=False)
+    inherited = [citation for each in provenance["ancestors"] for citation in each["citations"]]
+    for citation in [*provenance["citations"], *inherited]:
         console.print(f"cite     {citation['text']}", highlight=False)
     for gap in manifest["gaps"]:
         console.print(f"gap      {gap[0]} to {gap[1]}", highlight=False)

@@ -12,5 +12,16 @@ from ingest.sources.smap import SMAP
 from ingest.sources.tamsat import TAMSAT
 from ingest.sources.tropomi import TROPOMI
 
-SOURCES: dict[str, Source] = {source.name: source for source in (CF, CRU, HADUK, ISIMIP, JULES, SMAP, TAMSAT, TROPOMI)}
+_ALL = (
+    CF,
+    CRU,
+    HADUK,
+    ISIMIP,
+    JULES,
+    SMAP,
+    TAMSAT,
+    TROPOMI,
+)
+
+SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 """All sources by name."""

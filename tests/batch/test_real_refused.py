@@ -95,7 +95,7 @@ def test_exit_code_says_that_the_input_is_sound(refused: Published, outcome: Any
 
 
 def test_anything_of_a_refused_product_is_published(refused: Published) -> None:
-    assert sorted(refused.items()) == SOUND
+    assert sorted(refused.items()) == sorted(SOUND)
     written = {path.parent.name for path in refused.store.glob("*/*/*.json")}
     assert written == set(SOUND)
     assert not (refused.store / "bad").exists()
