@@ -248,14 +248,39 @@ def verify_command(
 
 @main.command("sample-archive", epilog=EXIT_CODES)
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=2021, show_default=True, help="every value follows from it")
+@click.option(
+    "--africa-step",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="degrees between the African cells: 5 gives 210 cells, 0.25 gives 84,000",
+)
+@click.option("--first-year", type=int, default=2000, show_default=True, help="first year of the observations")
+@click.option("--last-year", type=int, default=2019, show_default=True, help="last year of the observations")
+@click.option("--scenario-end", type=int, default=2030, show_default=True, help="last year of the scenarios")
+@click.option("--family", "families", multiple=True, help="write only this family of files; may be given several times")
 @_fails_with_code
-def sample_archive_command(directory: Path, seed: int) -> None:
-    """Write a small synthetic archive in the sources' own file conventions."""
-    from ingest.samples import SampleSettings, write_sample_archive  # only this command needs it
+def sample_archive_command(
+    directory: Path,
+    seed: int,
+    africa_step: float,
+    first_year: int,
+    last_year: int,
+    scenario_end: int,
+    families: tuple[str, ...],
+) -> None:
+    """Write a synthetic archive in the sources' own file conventions; small by default, of full size by its options."""
+    from ingest.samples import FAMILIES, LatLonGrid, SampleSettings, write_sample_archive  # only this command needs it
 
-    summary = write_sample_archive(directory, SampleSettings(seed=seed), Reporter().facts)
-    showing.print_samples(_console(), summary)
+    settings = SampleSettings(
+        seed=seed,
+        africa=LatLonGrid.africa(africa_step),
+        observation_years=(first_year, last_year),
+        scenario_end=scenario_end,
+        families=families or FAMILIES,
+    )
+    showing.print_samples(_console(), write_sample_archive(directory, settings, Reporter().facts))
 
 
 @main.command("serve", epilog=EXIT_CODES)

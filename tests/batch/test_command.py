@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import netCDF4
 import pytest
 from click.testing import CliRunner
 
@@ -107,6 +108,24 @@ def test_damage_passes_verification(run, tmp_path):
     assert found == {True, False}, "one of five shares holds the damaged object"
     assert run("build", "--repair").exit_code == 0
     assert run("verify", "--deep").exit_code == 0
+
+
+def test_sample_archive_of_another_size_is_the_default_one(tmp_path):
+    options = ["--africa-step", "10", "--first-year", "2003", "--last-year", "2004", "--family", "cru-jra"]
+    result = CliRunner().invoke(main, ["sample-archive", str(tmp_path / "archive"), *options])
+    assert result.exit_code == 0, result.output
+    files = sorted((tmp_path / "archive/cru-jra").iterdir())
+    assert [path.name.split(".")[4:6] for path in files] == [
+        ["pre", "2003"],
+        ["pre", "2004"],
+        ["tmp", "2003"],
+        ["tmp", "2004"],
+    ]
+    with netCDF4.Dataset(files[0]) as file:
+        assert file.variables["pre"].shape == (1460, 8, 7)
+    wrong = CliRunner().invoke(main, ["sample-archive", str(tmp_path / "other"), "--family", "crujra"])
+    assert wrong.exit_code == 2
+    assert "crujra" in wrong.output
 
 
 def test_share_that_is_no_part_is_accepted(run):
