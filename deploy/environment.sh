@@ -17,7 +17,9 @@ else
     python3 -m venv "$venv-uv" || fail "python3 has no venv module (Debian: apt-get install python3-venv)"
     "$venv-uv/bin/python" -m pip install --quiet --disable-pip-version-check uv || fail "pip cannot install uv; is a package index reachable?"
     uv="$venv-uv/bin/uv"
-    "$uv" venv --quiet --python '>=3.12' "$venv" || fail "no Python of 3.12 or later was found or could be fetched; install one and run again"
+    # The version of .python-version first, as it is developed on; any other that is new enough else.
+    "$uv" venv --quiet "$venv" 2>/dev/null || "$uv" venv --quiet --python '>=3.12' "$venv" ||
+        fail "no Python of 3.12 or later was found or could be fetched; install one and run again"
 fi
 "$uv" pip install --quiet --python "$venv/bin/python" --constraint deploy/constraints.txt --editable . --group dev ||
     fail "a package could not be installed; the lines above name it"
