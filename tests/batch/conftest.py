@@ -8,17 +8,12 @@ from textwrap import dedent
 from typing import ClassVar, Literal
 
 import pytest
-from hypothesis import settings
 from pydantic import Field, field_validator
 
 from batch.spec import Spec, load_spec
 from cube.errors import Problem, SpecError
 from cube.options import Area, Gaps, Period, Strict
 from cube.units import quantity
-
-# How long an example takes says nothing on a shared machine.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 Load = Callable[[str], Spec]
 Faults = Callable[[str], list[Problem]]
