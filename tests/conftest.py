@@ -13,8 +13,8 @@ from hypothesis import settings
 
 from .s3_server import S3Server, S3ServerUnavailableError
 
-# How long an example takes says nothing on a shared machine. CI tries the same examples every time: what a new one finds
-# should stop who is at work on the code, not a submission that has nothing to do with it.
+# How long an example takes says nothing on a shared machine. CI tries the same examples every time: what a new one
+# finds should stop who is at work on the code, not a submission that has nothing to do with it.
 settings.register_profile("project", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("project")
 
