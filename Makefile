@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test soak lint bench docs clean
 
 $(READY): pyproject.toml deploy/constraints.txt deploy/environment.sh
 	@sh deploy/environment.sh $(VENV)
@@ -15,6 +15,12 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+soak: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m soak
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check .
