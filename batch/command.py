@@ -20,9 +20,10 @@ from batch.spec import Spec, load_spec
 from cube.codes import CODES
 from cube.errors import CubeError, Problem, RefusedError, SpecError
 from cube.hashing import readable
+from cube.live import read_live
 from cube.stores import open_store
 from cube.verify import Verified, verify
-from cube.versions import ProductPath, read_live, read_state
+from cube.versions import ProductPath
 
 EXIT_CODES = """\b
 Exit codes:
@@ -225,19 +226,9 @@ def verify_command(
     found: list[Verified] = []
     for name in products or names:
         path = ProductPath(spec.products[name].collection, name)
-        live = read_live(store, path)
-        if live is None and (kept := read_state(store, path).kept):
-            lost = Problem(
-                "item-missing",
-                "the product was published, and its item is gone",
-                path.item,
-                "readers no longer find the product",
-                "restore it from a copy, or run `cube build`",
-            )
-            found.append(Verified(name, kept[0], 0, 0, 0, (lost,)))
-        if live is not None:
-            progress = Reporter(quiet=as_json).facts
-            found.append(verify(store, path, live.version, live.manifest, deep=deep, share=share, progress=progress))
+        verified = verify(store, path, deep=deep, share=share, progress=Reporter(quiet=as_json).facts)
+        if verified is not None:
+            found.append(verified)
     if as_json:
         _print_json(showing.verified_json(found))
     else:

@@ -56,6 +56,7 @@ def described(
         "notes": list(notes.get("notes", ())),
         "variables": _variables(template, layouts["time"]),
         "coordinates": _coordinates(template),
+        "space": list(template.space),
         "crs": dict(template.crs),
         "provenance": _provenance(job.provenance()),
         "map": "map" in layouts,

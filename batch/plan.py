@@ -16,14 +16,17 @@ from batch.spec import Spec
 from cube.errors import CubeError, Problem, RefusedError
 from cube.hashing import digest
 from cube.job import BlockTask, Job, JobContext, Prior, ProductView, Work
-from cube.keys import BlockKey, block_keys, known_inputs, map_keys, template_digest
+from cube.keys import BlockKey, block_keys, known_inputs, template_digest
 from cube.layout import Block, Layout, map_layout
+from cube.live import Live, read_live
 from cube.maps import map_works
+from cube.published import proofs_of, published_view
 from cube.reading import VersionRef
+from cube.retraction import retractions
 from cube.stage import Receipt
 from cube.stores import Store
 from cube.template import Template
-from cube.versions import Live, ProductPath, State, read_live, read_state, retractions
+from cube.versions import ProductPath, State, read_state
 
 PACKAGES = ("numpy", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker")
 """Packages whose release may decide the bytes of a version."""
@@ -89,22 +92,40 @@ class ProductPlan:
         group = self.layouts[block.layout].group(block.group)
         return sum(self.template.arrays[name].bytes(group.slices(block)) for name in group.variables)
 
-    def view(self, ref: VersionRef | None) -> ProductView:
-        """The product as input of others."""
+    def view(self, ref: VersionRef | None, manifest: Mapping[str, Any] | None = None) -> ProductView:
+        """The product as input of others.
+
+        ref, manifest  of its version that is to be read, None while there is none
+        """
         keys = {block: key.key for block, key in self.blocks.items() if block.startswith("time/")}
         layout, provenance = self.layouts["time"], self.job.provenance()
+        proofs = proofs_of(manifest) if manifest else {}
         return ProductView(
-            self.name, self.path.collection, self.template, layout, keys, provenance, self.fingerprint, ref
+            self.name, self.path.collection, self.template, layout, keys, provenance, self.fingerprint, ref, proofs
         )
 
 
 @dataclass(frozen=True)
+class Held:
+    """A product that is pinned: it stays at what is published, and others are made from that."""
+
+    pin: str
+    view: ProductView = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Plan:
-    """All products in order; `failed` ones that cannot be planned, and `waiting` ones with what they wait for."""
+    """All products in order.
+
+    failed   those that cannot be planned
+    waiting  those that wait for another one
+    held     those that are pinned
+    """
 
     products: Mapping[str, ProductPlan]
     failed: Mapping[str, CubeError]
     waiting: Mapping[str, str]
+    held: Mapping[str, Held]
 
     @property
     def stale(self) -> list[ProductPlan]:
@@ -115,10 +136,20 @@ Progress = Callable[[str, int, int], None]
 
 
 def make_plan(
-    spec: Spec, store: Store, names: list[str], progress: Progress | None = None, executor: Executor | None = None
+    spec: Spec,
+    store: Store,
+    names: list[str],
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    *,
+    mending: bool = False,
 ) -> Plan:
-    """Plan products in their order; names must hold the inputs of each."""
+    """Plan products in their order; names must hold the inputs of each.
+
+    mending  plan also where item, manifest or state of a product are damaged
+    """
     products: dict[str, ProductPlan] = {}
+    held: dict[str, Held] = {}
     failed: dict[str, CubeError] = {}
     waiting: dict[str, str] = {}
     for name in names:
@@ -127,17 +158,33 @@ def make_plan(
             waiting[name] = blocked
             continue
         try:
-            views = {each: _planned_view(products[each], store) for each in spec.inputs(name)}
-            products[name] = plan_product(spec, store, name, views, None, frozenset(), progress, executor)
+            if pinned := _held(spec, store, name, mending):
+                held[name] = pinned
+                continue
+            views = {
+                each: held[each].view if each in held else _planned_view(products[each], store)
+                for each in spec.inputs(name)
+            }
+            products[name] = plan_product(
+                spec, store, name, views, progress=progress, executor=executor, mending=mending
+            )
         except CubeError as error:
             failed[name] = error
-    return Plan(products, failed, waiting)
+    return Plan(products, failed, waiting, held)
+
+
+def _held(spec: Spec, store: Store, name: str, mending: bool) -> Held | None:
+    path = ProductPath(spec.products[name].collection, name)
+    state = read_state(store, path, mending=mending)
+    live = read_live(store, path) if state.pin else None
+    return Held(live.version, published_view(store, path, live)) if live else None
 
 
 def _planned_view(plan: ProductPlan, store: Store) -> ProductView:
     live = plan.live
-    ref = VersionRef(store, plan.path.version(live.version)) if plan.current and live else None
-    return plan.view(ref)
+    if live is None or not plan.current:
+        return plan.view(None)
+    return plan.view(VersionRef(store, plan.path.version(live.version)), live.manifest)
 
 
 def plan_product(
@@ -149,11 +196,14 @@ def plan_product(
     damaged: frozenset[str] = frozenset(),
     progress: Progress | None = None,
     executor: Executor | None = None,
+    *,
+    mending: bool = False,
 ) -> ProductPlan:
     """Plan one product.
 
     frozen   of a staged version that is to be finished with just what it was begun with
     damaged  objects of the live version that must not be taken over, by name relative to it
+    mending  plan also where item, manifest or state are damaged
 
     Raises InputError for inputs that cannot be used, RefusedError where no work fits the budget.
     """
@@ -163,25 +213,25 @@ def plan_product(
     job = JOBS[product.job].create(product.options, context)
     template = job.template()
     layouts = {"time": template.layout(product.layout)}
-    keys = block_keys(job, template, layouts["time"])
     if product.layout.maps and template.time:
         parts = {each: template.part(each) for each in template.arrays}
         layouts["map"] = map_layout(layouts["time"], parts, time="time")
-        keys.update(map_keys(template, layouts["time"], layouts["map"], keys))
+    keys = {block: key for layout in layouts.values() for block, key in block_keys(job, template, layout).items()}
     core = described(spec, product, job, template, layouts)
     blocks = {block: [key.base, key.inputs] for block, key in keys.items()}
     # An input that grew where no block reads makes no new version of what is made from it.
     described_inputs = {**core["inputs"], "products": sorted(inputs)}
     fingerprint = digest([{**core, "inputs": described_inputs}, template_digest(template), blocks])
     core = {**core, "fingerprint": fingerprint, "packages": {each: package_version(each) for each in PACKAGES}}
-    live, state = read_live(store, path), read_state(store, path)
-    current = live is not None and live.manifest["fingerprint"] == fingerprint and not damaged
+    live, state = read_live(store, path, mending=mending), read_state(store, path, mending=mending)
+    same = live is not None and live.manifest.get("fingerprint") == fingerprint
+    current = same and live is not None and not live.damage and not damaged
     compute: list[BlockTask] = []
     take: list[Take] = []
     reasons: Counter[str] = Counter()
     if not current:
         for block, key in keys.items():
-            entry = live.manifest["blocks"].get(block) if live else None
+            entry = live.manifest.get("blocks", {}).get(block) if live else None
             if entry and damaged.intersection(entry["objects"]):
                 reasons["damaged"] += 1
                 compute.append(BlockTask(Block.parse(block), key.key))
@@ -227,22 +277,24 @@ def _compare(
     """Why a block must be computed, and what of the live version it can start from."""
     if live is None:
         return None, "not built yet"
+    if not live.manifest:
+        return None, "the manifest is lost"
     entry = live.manifest["blocks"].get(block.id)
     if entry is None:
         return None, "new part of the product"
     if entry["base"] != key.base:
         return None, "job, options, layout or cells changed"
-    if block.layout != "time":
-        return None, "its part of time.zarr changed"
-    group = layouts["time"].group(block.group)
+    group = layouts[block.layout].group(block.group)
     done = known_inputs(job.identities(group, group.slices(block)), entry["inputs"])
     if done is None:
         return None, "inputs changed"
-    if not job.extends:
+    if not job.extends or block.layout != "time":
         return None, "inputs grew"
     former = Layout.from_json(live.manifest["layout"]["time"]).group(block.group)
     receipt = live.receipts[block.id]
     objects = {name: stored.sha256 for name, stored in receipt.objects.items()}
+    for name in (f"time.zarr/{variable}/zarr.json" for variable in group.variables):
+        objects[name] = live.manifest["objects"][name]["sha256"]
     ref = VersionRef(store, path.version(live.version))
     return Prior(ref, former, block, done, objects), "inputs grew"
 

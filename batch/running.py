@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cube.errors import ComputeError, CubeError, Problem
 from cube.job import Work
-from cube.stage import Receipt, Stage, execute
+from cube.stage import Executed, Stage, execute
 
 if TYPE_CHECKING:
     import distributed
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 2
 """Works in flight a thread."""
 
-Done = Callable[[Work, list[Receipt]], None]
+Done = Callable[[Work, Executed], None]
 
 
 def run_step(client: distributed.Client | None, works: Sequence[Work], stage: Stage, done: Done) -> None:

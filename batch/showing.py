@@ -12,9 +12,10 @@ from batch.build import Outcome
 from batch.plan import Plan, ProductPlan
 from batch.spec import Spec
 from cube.errors import CubeError
+from cube.live import Live, read_live
 from cube.stores import Store
 from cube.verify import Verified
-from cube.versions import Live, ProductPath, read_live, read_state
+from cube.versions import ProductPath, read_state
 
 
 def size(value: float) -> str:
@@ -34,11 +35,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _limiting(plan: ProductPlan, plans: Mapping[str, ProductPlan]) -> str | None:
+def _limiting(plan: ProductPlan) -> str | None:
     """The input whose period ends first, for a derived product."""
-    ends = {
-        name: str(plans[name].core["extent"]["time"]["end"]) for name in plan.job.inputs if plans[name].template.time
-    }
+    ends = {name: view.template.time.text(-1) for name, view in plan.job.inputs.items() if view.template.time}
     return min(ends, key=lambda name: ends[name]) if ends else None
 
 
@@ -56,13 +55,14 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "bytes_taken": each.bytes_taken,
             "memory": each.memory,
             "extent": each.core["extent"],
-            "limiting_input": _limiting(each, plan.products),
+            "limiting_input": _limiting(each),
             "refused": [problem.to_json() for problem in each.refused],
         }
     return {
         "products": products,
         "failed": {name: _error_json(error) for name, error in plan.failed.items()},
         "waiting": dict(plan.waiting),
+        "held": {name: each.pin for name, each in plan.held.items()},
     }
 
 
@@ -77,7 +77,7 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
             table.add_row(name, "nothing", "", "", "", "", "")
             continue
         why = "; ".join(f"{reason} ({count})" for reason, count in each.reasons.items()) or "metadata changed"
-        if limiting := _limiting(each, plan.products):
+        if limiting := _limiting(each):
             why += f"; ends with {limiting}"
         compute, take = str(len(each.compute)), str(len(each.take))
         table.add_row(name, "build", compute, take, size(each.bytes_computed), size(each.memory), why)
@@ -87,6 +87,8 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
             console.print(str(problem), highlight=False, markup=False, soft_wrap=True)
     for name, error in plan.failed.items():
         console.print(f"{name}: {error}", highlight=False, markup=False, soft_wrap=True)
+    for name, held in plan.held.items():
+        console.print(f"{name}: pinned to {held.pin}; `cube rollback {name} --release` ends it", highlight=False)
     for name, other in plan.waiting.items():
         console.print(f"{name}: waits for {other}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"budget {size(spec.memory)} a worker", highlight=False)
@@ -94,10 +96,11 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {
-        "built": [vars(each) for each in outcome.built],
+        "built": [{key: value for key, value in vars(each).items() if key != "manifest"} for each in outcome.built],
         "current": outcome.current,
         "failed": {name: _error_json(error) for name, error in outcome.failed.items()},
         "waiting": outcome.waiting,
+        "held": outcome.held,
         "exit_code": outcome.exit_code,
     }
 
@@ -109,6 +112,8 @@ def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) 
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
     for name, other in outcome.waiting.items():
         console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False, soft_wrap=True)
+    for name, version in outcome.held.items():
+        console.print(f"{name}: pinned to {version}; `cube rollback {name} --release` ends it", highlight=False)
     if not outcome.built and not outcome.failed:
         console.print(f"nothing to do: {len(outcome.current)} products are up to date", highlight=False)
     if outcome.built:
@@ -238,7 +243,10 @@ def print_product(console: Console, live: Live, href: str) -> None:
 
 
 def verified_json(found: Sequence[Verified]) -> list[dict[str, Any]]:
-    return [{**vars(each), "problems": [problem.to_json() for problem in each.problems]} for each in found]
+    return [
+        {**vars(each), "damaged": sorted(each.damaged), "problems": [problem.to_json() for problem in each.problems]}
+        for each in found
+    ]
 
 
 def print_verified(console: Console, found: Sequence[Verified]) -> None:

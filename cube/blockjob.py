@@ -55,7 +55,10 @@ class BlockJob(Job):
         works: list[Work] = []
         for task in tasks:
             group = layout.group(task.block.group)
-            works.append(BlockWork(self, group, task, self._memory(template, group, group.slices(task.block))))
+            slices = group.slices(task.block)
+            reads = self.reads(group, slices).items()
+            proofs = {name: self.inputs[name].proofs_of(window) for name, window in reads}
+            works.append(BlockWork(self, group, task, self._memory(template, group, slices), proofs))
         return [works]
 
     def _memory(self, template: Template, group: Group, slices: Mapping[str, slice]) -> int:
@@ -71,12 +74,13 @@ class BlockJob(Job):
 
 @dataclass(frozen=True)
 class BlockWork:
-    """One block of a `BlockJob`."""
+    """One block of a `BlockJob`. proofs: sha256 of what it reads, by input product and name of the object."""
 
     job: BlockJob
     group: Group
     task: BlockTask
     memory: int
+    proofs: Mapping[str, Mapping[str, str]]
 
     @property
     def id(self) -> str:
@@ -93,7 +97,7 @@ class BlockWork:
             view = self.job.inputs[name]
             if view.ref is None:
                 raise ValueError(f"{name} has no version to read")
-            data[name] = view.ref.read(window.variables, window.slices)
+            data[name] = view.ref.read(window.variables, window.slices, proofs=self.proofs[name])
         steps = slices.get("time")
         result = self.job.compute(self.group, slices, data)
         yield Result(self.task.block, result, (steps.start, steps.stop) if steps else None)

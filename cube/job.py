@@ -84,8 +84,19 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
+class Window:
+    """What a block reads of one input product: variables, and slices by dimension (dimensions not named are whole)."""
+
+    variables: tuple[str, ...]
+    slices: Mapping[str, slice]
+
+
+@dataclass(frozen=True)
 class ProductView:
-    """A product as another job sees it: planned or published."""
+    """A product as another job sees it: planned or published.
+
+    ref, proofs  of a published one: where it is, and the sha256 of every object of its time.zarr by name
+    """
 
     name: str
     collection: str
@@ -95,18 +106,23 @@ class ProductView:
     provenance: Provenance
     fingerprint: str
     ref: VersionRef | None = None
+    proofs: Mapping[str, str] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers compute; only planning needs keys.
-        return {**self.__dict__, "keys": {}}
+        # Workers compute; only planning needs all keys and proofs.
+        return {**self.__dict__, "keys": {}, "proofs": {}}
 
-
-@dataclass(frozen=True)
-class Window:
-    """What a block reads of one input product: variables, and slices by dimension (dimensions not named are whole)."""
-
-    variables: tuple[str, ...]
-    slices: Mapping[str, slice]
+    def proofs_of(self, window: Window) -> dict[str, str]:
+        """sha256 of the objects that reading a window touches, by name; none for a product that is not published."""
+        if not self.proofs:
+            return {}
+        shards = {
+            self.layout.shards(block, self.template.dims)[name]
+            for name in window.variables
+            for block in self.layout.overlapping(name, window.slices)
+        }
+        data = tuple(f"time.zarr/{name}/c/" for name in self.template.arrays)
+        return {name: proof for name, proof in self.proofs.items() if name in shards or not name.startswith(data)}
 
 
 @dataclass(frozen=True)

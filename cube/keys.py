@@ -38,7 +38,10 @@ def chained(identities: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def block_keys(job: Job, template: Template, layout: Layout) -> dict[str, BlockKey]:
-    """Keys of all blocks of the time layout, by block id."""
+    """Keys of all blocks of a layout, by block id.
+
+    Those of the map layout hold just what their own steps are made from, so that earlier maps stay when a series grows.
+    """
     keys = {}
     for group in layout.groups:
         how = _how(job, template, group)
@@ -47,18 +50,6 @@ def block_keys(job: Job, template: Template, layout: Layout) -> dict[str, BlockK
             inputs = chained(tuple(job.identities(group, slices)))[-1]
             keys[block.id] = BlockKey(digest([how, _where(template, block, slices)]), inputs)
     return keys
-
-
-def map_keys(template: Template, layout: Layout, maps: Layout, keys: Mapping[str, BlockKey]) -> dict[str, BlockKey]:
-    """Keys of all blocks of the map layout: they are made from the time layout's blocks."""
-    found = {}
-    for block in maps.blocks():
-        group = maps.group(block.group)
-        slices = group.slices(block)
-        sources = layout.overlapping(block.group, slices)
-        inputs = chained(tuple(keys[source.id].key for source in sources))[-1]
-        found[block.id] = BlockKey(digest([_encoding(template, group), block.index]), inputs)
-    return found
 
 
 def known_inputs(identities: Sequence[str], inputs: str) -> int | None:

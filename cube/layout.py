@@ -126,6 +126,18 @@ class Layout:
         for index in np.ndindex(*(len(part) for part in ranges)):
             yield Block(self.name, group.name, tuple(part[i] for part, i in zip(ranges, index, strict=True)))
 
+    def shards(self, block: Block, dims: Mapping[str, Sequence[str]]) -> dict[str, str]:
+        """The object of each variable of a block, named relative to the version.
+
+        dims  the dimensions of each variable
+        """
+        group = self.group(block.group)
+        index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
+        return {
+            name: "/".join([f"{self.name}.zarr/{name}/c", *(str(index.get(dim, 0)) for dim in dims[name])])
+            for name in group.variables
+        }
+
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "revision": REVISION, "groups": [group.to_json() for group in self.groups]}
 

@@ -30,7 +30,7 @@ def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
             data = prior.ref.store.get(f"{prior.ref.prefix}/{name}")
         except MissingObjectError:
             data = b""
-        if not data or (name in prior.objects and sha256(data) != prior.objects[name]):
+        if sha256(data) != prior.objects[name]:
             raise IntegrityError(
                 Problem(
                     "object-changed",

@@ -13,7 +13,9 @@ import zarr
 import zarr.errors
 
 from cube.errors import IntegrityError, Problem
+from cube.hashing import sha256
 from cube.stores import Store
+from cube.stores.store import ObjectInfo
 from cube.stores.zarr_store import ZarrReader
 
 # Workers are processes of one thread each: threads inside the codec would only compete with them.
@@ -29,6 +31,46 @@ def strict() -> Iterator[None]:
         yield
 
 
+class Proven:
+    """A store of which only objects of known sha256 are read, each whole and once, for as long as this lives.
+
+    A chunk's own checksum does not tell that the chunk belongs where it lies.
+    """
+
+    def __init__(self, store: Store, prefix: str, proofs: Mapping[str, str]) -> None:
+        self._store = store
+        self._proofs = {f"{prefix}/{name}": proof for name, proof in proofs.items()}
+        self._read: dict[str, bytes] = {}
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def head(self, key: str) -> ObjectInfo | None:
+        return self._store.head(key)
+
+    def walk(self, prefix: str) -> Iterator[str]:
+        return self._store.walk(prefix)
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
+        """Raises IntegrityError for an object that is not what its proof says, or that has none."""
+        data = self._read.get(key)
+        if data is None:
+            data = self._store.get(key)
+            if sha256(data) != self._proofs.get(key):
+                raise IntegrityError(
+                    Problem(
+                        "object-changed",
+                        "the object is not what was proven when it was written",
+                        key,
+                        "what is made from it would be wrong too",
+                        "`cube build --repair`",
+                    )
+                )
+            self._read[key] = data
+        return data[start:stop]
+
+
 @dataclass(frozen=True)
 class VersionRef:
     """One version of a product on a store; picklable."""
@@ -36,20 +78,29 @@ class VersionRef:
     store: Store
     prefix: str
 
-    def open(self, layout: str = "time") -> zarr.Group:
+    def open(self, layout: str = "time", proofs: Mapping[str, str] | None = None) -> zarr.Group:
         """The Zarr group of one layout, read-only."""
-        reader = ZarrReader(self.store, f"{self.prefix}/{layout}.zarr")
+        store = self.store if proofs is None else Proven(self.store, self.prefix, proofs)
+        reader = ZarrReader(store, f"{self.prefix}/{layout}.zarr")
         return zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
 
-    def read(self, variables: Sequence[str], slices: Mapping[str, slice], layout: str = "time") -> xr.Dataset:
+    def read(
+        self,
+        variables: Sequence[str],
+        slices: Mapping[str, slice],
+        layout: str = "time",
+        proofs: Mapping[str, str] | None = None,
+    ) -> xr.Dataset:
         """Variables cut to `slices` by dimension, in encoded form, with the coordinates of their dimensions.
 
-        Raises IntegrityError where an object of the version is missing.
+        proofs  sha256 by name of every object that may be read; without them a swapped object goes unnoticed
+
+        Raises IntegrityError where an object of the version is missing, or not what its proof says.
         """
         try:
             # zarr takes its settings when an array is opened, not when it is read.
             with strict():
-                group = self.open(layout)
+                group = self.open(layout, proofs)
                 arrays = {name: group[name] for name in variables}
                 dims = {dim for array in arrays.values() for dim in _dims(array)}
                 arrays |= {name: group[name] for name in group.array_keys() if name in dims and name not in arrays}
@@ -65,6 +116,12 @@ class VersionRef:
                     "run `cube verify`, then `cube build --repair`",
                 )
             ) from error
+
+    def coordinates(self, names: Sequence[str], proofs: Mapping[str, str]) -> xr.Dataset:
+        """Whole coordinates in encoded form, with their attributes. Raises IntegrityError as `read` does."""
+        with strict():
+            group = self.open(proofs=proofs)
+            return xr.Dataset(coords={name: _cut(group[name], {}) for name in names})
 
 
 def _dims(array: Any) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ class Gather:
     def run(self, scratch: Scratch) -> Iterator[Result]:
         buffer = _empty(self.source, self.window)
         dims = self.source.part.dims
+        _restore(self.source, self.window, self.tasks, buffer)
         for piece in self.pieces:
             values = scratch.get(_chunk_name(self.source, piece))
             common = {dim: _intersection(self.window[dim], piece[dim]) for dim in dims}
@@ -154,32 +155,50 @@ def rechunk_works(source: Rechunked, tasks: Sequence[BlockTask], budget: int) ->
     first: list[Work] = []
     second: list[Work] = []
     for index in sorted(slabs):
-        chosen = slabs[index]
-        window = _slab_window(source, index, spans)
-        if slab_memory(source, window) <= budget:
-            reduced = _reduced(source, window)
-            for group in ([task for task in chosen if not task.prior], [task for task in chosen if task.prior]):
-                if group:
-                    first.append(Slab(reduced, window, tuple(group)))
-        else:
-            spills, gathers = _two_passes(source, window, chosen, budget)
-            first += spills
-            second += gathers
+        for chosen in ([t for t in slabs[index] if not t.prior], [t for t in slabs[index] if t.prior]):
+            if not chosen:
+                continue
+            window = _narrowed(source, _slab_window(source, index, spans), chosen)
+            if slab_memory(source, window) <= budget:
+                first.append(Slab(_reduced(source, window), window, tuple(chosen)))
+            else:
+                spills, gathers = _two_passes(source, _unread(window, chosen), chosen, budget)
+                first += spills
+                second += gathers
     return [step for step in (first, second) if step]
+
+
+def _narrowed(source: Rechunked, window: Slices, tasks: Sequence[BlockTask]) -> dict[str, slice]:
+    """The window cut to the steps of its blocks: the few maps at the end of a long segment, for instance."""
+    parts = [part for task in tasks if (part := source.group.slices(task.block).get("time"))]
+    if not parts:
+        return dict(window)
+    return {**window, "time": slice(min(part.start for part in parts), max(part.stop for part in parts))}
+
+
+def _unread(window: Slices, tasks: Sequence[BlockTask]) -> dict[str, slice]:
+    """The window without the steps at its start that the live version has already."""
+    known = [task.prior.group.slices(task.prior.block)["time"].stop for task in tasks if task.prior]
+    return {**window, "time": slice(min(known), window["time"].stop)} if known else dict(window)
 
 
 def _two_passes(
     source: Rechunked, window: Slices, tasks: Sequence[BlockTask], budget: int
 ) -> tuple[list[Work], list[Work]]:
+    """Spills that read the window, and gathers of the blocks.
+
+    window  what is read: of blocks that start from the live version, just the steps that are new
+    """
     dims = source.part.dims
-    shape = tuple(_length(window[dim]) for dim in dims)
     itemsize = source.part.itemsize
-    shards = tuple(min(size, n) for size, n in zip(source.group.shards(dims, _sizes(source)), shape, strict=True))
+    shape = tuple(_length(window[dim]) for dim in dims)
+    whole = tuple(source.group.shards(dims, _sizes(source)))
+    shards = tuple(min(size, n) for size, n in zip(whole, shape, strict=True))
     chunk = tuple(min(size, n) for size, n in zip(source.source_chunk, shape, strict=True))
     # The planner counts one buffer; encoding, decoding and the process itself come on top.
-    room = budget - WORKER_BYTES - itemsize * (3 * math.prod(shards) + 3 * math.prod(chunk))
-    if room < itemsize * max(math.prod(shards), math.prod(chunk)):
-        needed = WORKER_BYTES + itemsize * (4 * math.prod(shards) + 4 * math.prod(chunk))
+    room = budget - WORKER_BYTES - itemsize * (3 * math.prod(whole) + 3 * math.prod(chunk))
+    if room < itemsize * max(math.prod(whole), math.prod(chunk)):
+        needed = WORKER_BYTES + itemsize * (4 * math.prod(whole) + 4 * math.prod(chunk))
         raise RefusedError(
             Problem(
                 "over-budget",
@@ -193,7 +212,6 @@ def _two_passes(
 
     reads, between, writes = rechunking_plan(shape, chunk, shards, itemsize, room)
     memory = budget - room
-    origin = {dim: window[dim].start for dim in dims}
     spills: list[Work] = []
     for piece in _cut(dims, window, reads):
         size = itemsize * math.prod(_length(piece[dim]) for dim in dims)
@@ -201,25 +219,37 @@ def _two_passes(
     # Intermediate chunks are cut within each read, so a read that they do not divide leaves shorter ones at its end.
     pieces = [part for read in _cut(dims, window, reads) for part in _cut(dims, read, between)]
     gathers: list[Work] = []
-    grouped: dict[tuple[int, ...], list[BlockTask]] = defaultdict(list)
-    for task in tasks:
-        part = source.group.slices(task.block)
-        index = tuple(
-            (part.get(dim, window[dim]).start - origin[dim]) // n for dim, n in zip(dims, writes, strict=True)
-        )
-        grouped[index].append(task)
-    for index in sorted(grouped):
-        target = {
-            dim: slice(origin[dim] + i * n, min(origin[dim] + (i + 1) * n, window[dim].stop))
-            for dim, i, n in zip(dims, index, writes, strict=True)
-        }
+    for target, chosen in _targets(source, window, tasks, writes):
         overlapping = tuple(
             each for each in pieces if all(_length(_intersection(each[d], target[d])) > 0 for d in dims)
         )
         size = itemsize * math.prod(_length(target[dim]) for dim in dims)
-        reader = _reduced(source, target)
-        gathers.append(Gather(reader, target, overlapping, tuple(grouped[index]), memory + size))
+        gathers.append(Gather(_reduced(source, target), target, overlapping, tuple(chosen), memory + size))
     return spills, gathers
+
+
+def _targets(
+    source: Rechunked, window: Slices, tasks: Sequence[BlockTask], writes: Sequence[int]
+) -> Iterator[tuple[dict[str, slice], list[BlockTask]]]:
+    """What is assembled together, with its blocks: as much as the planner writes at once.
+
+    Blocks that start from the live version are longer than what is read for them, so they are made one by one.
+    """
+    dims = source.part.dims
+    grouped: dict[tuple[int, ...], list[BlockTask]] = defaultdict(list)
+    for task in tasks:
+        part = {**window, **source.group.slices(task.block)}
+        if task.prior:
+            yield part, [task]
+        else:
+            starts = (part[dim].start - window[dim].start for dim in dims)
+            grouped[tuple(start // n for start, n in zip(starts, writes, strict=True))].append(task)
+    for index in sorted(grouped):
+        origin = {dim: window[dim].start + i * n for dim, i, n in zip(dims, index, writes, strict=True)}
+        target = {
+            dim: slice(origin[dim], min(origin[dim] + n, window[dim].stop)) for dim, n in zip(dims, writes, strict=True)
+        }
+        yield target, grouped[index]
 
 
 def _slab_spans(source: Rechunked) -> tuple[int, ...]:

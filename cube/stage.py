@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,6 +105,7 @@ class Stage:
     """A staged version as workers see it; picklable.
 
     prefix    COLLECTION/PRODUCT/VERSION on the store
+    dims      the dimensions of each data variable
     metadata  every array's `zarr.json` by layout name and key
     lease     the writers' lock, checked before each write
     """
@@ -112,6 +113,7 @@ class Stage:
     store: Store
     prefix: str
     layouts: Mapping[str, Layout]
+    dims: Mapping[str, Sequence[str]]
     metadata: Mapping[str, Mapping[str, bytes]]
     scratch: Scratchpad
     lease: Lease | None = None
@@ -171,13 +173,7 @@ class Stage:
 
     def object_names(self, block: Block) -> set[str]:
         """The shards that a block consists of, relative to the version."""
-        group = self.layouts[block.layout].group(block.group)
-        index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
-        names = set()
-        for variable in group.variables:
-            dims = json.loads(self.metadata[block.layout][f"{variable}/zarr.json"])["dimension_names"]
-            names.add("/".join([f"{block.layout}.zarr/{variable}/c", *(str(index.get(dim, 0)) for dim in dims)]))
-        return names
+        return set(self.layouts[block.layout].shards(block, self.dims).values())
 
     def _proven(self, receipt: Receipt) -> bool:
         """Whether the objects of a receipt are what it says; read whole, since nobody has proven them in this run."""
@@ -204,7 +200,15 @@ class Stage:
         return receipt
 
 
-def execute(work: Work, stage: Stage) -> list[Receipt]:
+@dataclass(frozen=True)
+class Executed:
+    """What a work leaves: the receipts of its blocks, and the largest resident set of the process that did it."""
+
+    receipts: tuple[Receipt, ...]
+    peak_bytes: int
+
+
+def execute(work: Work, stage: Stage) -> Executed:
     """Do one work on a worker: compute, write, mark; only the small receipts return."""
     started = time.monotonic()
     tasks = {task.block: task for task in work.tasks}
@@ -215,10 +219,11 @@ def execute(work: Work, stage: Stage) -> list[Receipt]:
     if tasks:
         names = ", ".join(sorted(block.id for block in tasks))
         raise ComputeError(Problem("block-not-made", f"the job did not return {names}", work.id))
+    peak = peak_resident()
     if not work.tasks:
-        mark = {"block": work.id, "peak_bytes": peak_resident(), "seconds": time.monotonic() - started}
+        mark = {"block": work.id, "peak_bytes": peak, "seconds": time.monotonic() - started}
         stage.store.put(stage.mark_key(f"passes/{work.id}"), readable(mark), immutable=False)
-    return receipts
+    return Executed(tuple(receipts), peak)
 
 
 def _fitting(

@@ -64,6 +64,11 @@ class Template:
     crs: Mapping[str, Any] = field(default_factory=lambda: {"epsg": None, "wkt": None})
     bbox: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
 
+    @property
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        """The dimensions of each data variable."""
+        return {name: array.dims for name, array in self.arrays.items()}
+
     def part(self, name: str) -> Part:
         array = self.arrays[name]
         return Part(name, array.dims, array.shape, array.dtype.itemsize)

@@ -29,7 +29,8 @@ from batch.spec import load_spec
 from cube.catalogue import Cube
 from cube.stores import open_store
 from cube.verify import verify
-from cube.versions import ProductPath, read_live
+from cube.live import read_live
+from cube.versions import ProductPath
 from ingest.sources import SOURCES
 from tests.batch.toy import Toy
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import NoReturn
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import NoReturn, Protocol
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.abc.store import Store as ZarrStore
@@ -13,7 +13,17 @@ from zarr.core.buffer.core import default_buffer_prototype
 
 from cube.errors import MissingObjectError
 from cube.stores.http import HttpStore
-from cube.stores.store import Store
+from cube.stores.store import ObjectInfo
+
+
+class Readable(Protocol):
+    """What of a store is needed to read arrays."""
+
+    @property
+    def url(self) -> str: ...
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes: ...
+    def head(self, key: str) -> ObjectInfo | None: ...
+    def walk(self, prefix: str) -> Iterator[str]: ...
 
 
 class ZarrReader(ZarrStore):
@@ -22,7 +32,7 @@ class ZarrReader(ZarrStore):
     A missing object is None, as zarr expects; any other failure is a StoreError. Picklable where the store is.
     """
 
-    def __init__(self, store: Store, prefix: str) -> None:
+    def __init__(self, store: Readable, prefix: str) -> None:
         super().__init__(read_only=True)
         self.store = store
         self.prefix = prefix.strip("/")

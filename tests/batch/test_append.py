@@ -169,7 +169,7 @@ def test_two_passes_differ_from_one(project, monkeypatch):
 def test_arrivals_starve_a_build_that_was_killed(project, monkeypatch):
     project.write(range(40))
     with monkeypatch.context() as patch:
-        patch.setattr("batch.build.publish", interrupted)
+        patch.setattr("batch.making.publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             project.build()
     project.write(range(40, 43))
@@ -182,7 +182,7 @@ def test_arrivals_starve_a_build_that_was_killed(project, monkeypatch):
 def test_staged_version_of_files_that_changed_is_finished(project, monkeypatch):
     project.write(range(40))
     with monkeypatch.context() as patch:
-        patch.setattr("batch.build.publish", interrupted)
+        patch.setattr("batch.making.publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             project.build()
     write_day(project.folder / "archive", 7, values=rain(1007))

@@ -16,7 +16,7 @@ from batch.build import build
 from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.spec import load_spec
-from cube import versions
+from cube import sealing, versions
 from cube.errors import BusyError, RefusedError
 from cube.stores import open_store
 from tests.batch.toy import Toy, ToyOptions, expected
@@ -173,7 +173,7 @@ def test_end_between_flip_and_state_confuses_the_next_build(project, monkeypatch
         if moment == "after":
             patch.setattr(versions, "write_state", dies)
         else:
-            patch.setattr("batch.build.publish", dies_before)
+            patch.setattr("batch.making.publish", dies_before)
         with pytest.raises(KeyboardInterrupt):
             project.build(project.spec(days=900))
     assert len(project.open()["time"]) == (900 if moment == "after" else 800)
@@ -188,13 +188,13 @@ def test_end_between_flip_and_state_confuses_the_next_build(project, monkeypatch
 def test_item_changed_since_the_plan_is_overwritten(project, monkeypatch):
     project.build()
     item = project.folder / "cube/inputs/rain/rain.json"
-    real = versions.seal
+    real = sealing.seal
 
     def sealed(*args):
         item.write_text(item.read_text() + " ")
         return real(*args)
 
-    monkeypatch.setattr("batch.build.seal", sealed)
+    monkeypatch.setattr("batch.making.seal", sealed)
     with pytest.raises(BusyError, match="superseded"):
         project.build(project.spec(days=900))
     assert len(project.open()["time"]) == 800

@@ -35,7 +35,7 @@ def growing(tmp_path, monkeypatch):
 
 def killed_before_publishing(project, monkeypatch, **options):
     with monkeypatch.context() as patch:
-        patch.setattr("batch.build.publish", interrupted)
+        patch.setattr("batch.making.publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             project.build(project.spec(**options))
     return next((project.folder / "cube/inputs/rain").glob("*/ledger")).parent

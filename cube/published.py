@@ -1,0 +1,78 @@
+"""A published product as input of others, from its manifest alone: its files and its job are not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from cube.axes import Step, TimeAxis
+from cube.job import ProductView
+from cube.layout import Layout
+from cube.live import Live
+from cube.provenance import Citation, Provenance, Provider
+from cube.reading import VersionRef
+from cube.stores import Store
+from cube.template import ArraySpec, Template
+from cube.versions import ProductPath
+
+
+def published_view(store: Store, path: ProductPath, live: Live) -> ProductView:
+    """The published version as others see it; the same as its plan gave when it was made.
+
+    Raises IntegrityError where its coordinates are not what was written.
+    """
+    manifest = live.manifest
+    ref, proofs = VersionRef(store, path.version(live.version)), proofs_of(manifest)
+    keys = {block: entry["key"] for block, entry in manifest["blocks"].items() if block.startswith("time/")}
+    return ProductView(
+        path.product,
+        path.collection,
+        _template(manifest, ref, proofs),
+        Layout.from_json(manifest["layout"]["time"]),
+        keys,
+        _provenance(manifest["provenance"]),
+        manifest["fingerprint"],
+        ref,
+        proofs,
+    )
+
+
+def proofs_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of every object of a version's time.zarr, by name."""
+    return {name: entry["sha256"] for name, entry in manifest["objects"].items() if name.startswith("time.zarr/")}
+
+
+def _template(manifest: Mapping[str, Any], ref: VersionRef, proofs: Mapping[str, str]) -> Template:
+    arrays = {
+        name: ArraySpec(tuple(entry["dims"]), tuple(entry["shape"]), np.dtype(entry["dtype"]), entry["attrs"])
+        for name, entry in manifest["variables"].items()
+    }
+    names = sorted(manifest["coordinates"])
+    coords = ref.coordinates(names, proofs) if names else xr.Dataset()
+    time = manifest["extent"]["time"]
+    return Template(
+        arrays=arrays,
+        coords=coords,
+        time=TimeAxis(time["first"], time["count"], Step.parse(time["step"]), time["calendar"]) if time else None,
+        space=tuple(manifest["space"]),
+        groups=tuple(tuple(group["variables"]) for group in manifest["layout"]["time"]["groups"]),
+        crs=manifest["crs"],
+        bbox=tuple(manifest["extent"]["bbox"]),
+    )
+
+
+def _provenance(value: Mapping[str, Any]) -> Provenance:
+    """The provenance that a manifest tells of."""
+    return Provenance(
+        licence=value["licence"],
+        redistribution=value["redistribution"],
+        licence_url=value["licence_url"],
+        providers=tuple(Provider(each["name"], tuple(each["roles"]), each["url"]) for each in value["providers"]),
+        citations=tuple(Citation(each["text"], each["doi"]) for each in value["citations"]),
+        ancestors=tuple(
+            (each["product"], _provenance({**each, "ancestors": ()})) for each in value.get("ancestors", ())
+        ),
+    )

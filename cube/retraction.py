@@ -1,0 +1,94 @@
+"""What readers would lose if one version replaced another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cube.errors import Problem
+from cube.live import Live
+
+
+def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
+    """What readers would lose if a version replaced the live one: period, variables, cells or valid values.
+
+    manifest  of the new version, or of a planned one: then without `blocks`
+    """
+    old, lost = live.manifest, []
+    if not old:
+        return _refused(_less_than_the_item(live, manifest), str(manifest["product"]))
+    for name in sorted(set(old["variables"]) - set(manifest["variables"])):
+        lost.append(f"the variable {name} would be gone")
+    if old["map"] and not manifest["map"]:
+        lost.append("map.zarr would be gone")
+    before, after = old["extent"]["time"], manifest["extent"]["time"]
+    if before and after and before["calendar"] == after["calendar"] and before["step"] == after["step"]:
+        if after["first"] > before["first"]:
+            lost.append(f"the period would start at {after['start']}, it starts at {before['start']} now")
+        if after["first"] + after["count"] < before["first"] + before["count"]:
+            lost.append(f"the period would end at {after['end']}, it ends at {before['end']} now")
+    for name in sorted(set(old["variables"]) & set(manifest["variables"])):
+        sizes = _sizes(manifest, name)
+        for dim, size in _sizes(old, name).items():
+            if dim != "time" and sizes.get(dim, 0) < size:
+                lost.append(f"{name} would have {sizes.get(dim, 0)} along {dim}, it has {size} now")
+    for name, was in old["coordinates"].items():
+        now = manifest["coordinates"].get(name, {})
+        if "extent" in was and "extent" in now:
+            slack = 0.01 * abs(was.get("step") or 0)
+            if now["extent"][0] > was["extent"][0] + slack or now["extent"][1] < was["extent"][1] - slack:
+                lost.append(f"{name} would span {now['extent']}, it spans {was['extent']} now")
+    lost += _fewer_values(old, manifest) if "blocks" in manifest else []
+    return _refused(lost, str(old["product"]))
+
+
+def _refused(lost: list[str], product: str) -> list[Problem]:
+    return [
+        Problem(
+            "retraction",
+            what,
+            product,
+            "an archive that is not mounted or a wrong option would publish less than readers have now",
+            "check the inputs; if the loss is meant, build with --allow-retraction",
+        )
+        for what in lost
+    ]
+
+
+def _less_than_the_item(live: Live, manifest: Mapping[str, Any]) -> list[str]:
+    """What the item still tells of a version whose manifest is lost: its variables and the days of its period."""
+    try:
+        properties = json.loads(live.item or b"{}")["properties"]
+        variables, first, last = (properties[key] for key in ("cube:variables", "start_datetime", "end_datetime"))
+        lost = [f"the variable {name} would be gone" for name in sorted(set(variables) - set(manifest["variables"]))]
+    except (ValueError, KeyError, TypeError):
+        return []
+    time = manifest["extent"]["time"]
+    if time and time["start"] > first[: len(time["start"])]:
+        lost.append(f"the period would start at {time['start']}, it starts at {first} now")
+    if time and time["end_bound"] <= last[: len(time["end_bound"])]:
+        lost.append(f"the period would end at {time['end']}, it ends at {last} now")
+    return lost
+
+
+def _fewer_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Valid values that would be lost: in all of a variable, and in each block that covers the same cells and times."""
+    lost = []
+    for name in sorted(set(old["missing"]) & set(new["missing"])):
+        before, after = (each["missing"][name]["cells"] - each["missing"][name]["missing"] for each in (old, new))
+        if after < before:
+            lost.append(f"{name} would have {after} values, it has {before} now")
+    for block, entry in new["blocks"].items():
+        earlier = old["blocks"].get(block)
+        # Another layout or other cells give blocks of one name another content.
+        for name in earlier["missing"] if earlier and earlier["base"] == entry["base"] else ():
+            valid = [each["cells"].get(name, 0) - each["missing"].get(name, 0) for each in (earlier, entry)]
+            if valid[1] < valid[0]:
+                lost.append(f"{name} would have {valid[1]} values in block {block}, it has {valid[0]} now")
+    return lost
+
+
+def _sizes(manifest: Mapping[str, Any], name: str) -> dict[str, int]:
+    variable = manifest["variables"][name]
+    return dict(zip(variable["dims"], variable["shape"], strict=True))
