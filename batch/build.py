@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from batch.catalogue import catalogue_changes
+from batch.catalogue import catalogue_changes, undeclared
+from batch.locking import locked
 from batch.making import Built, Maker
 from batch.plan import Plan, ProductPlan, make_plan, plan_product
 from batch.reporting import Reporter
@@ -17,7 +18,7 @@ from batch.spec import Spec
 from compute.clusters import cores, end_with_parent, local
 from cube.errors import BusyError, CubeError, InputError, RefusedError
 from cube.job import ProductView
-from cube.lock import Lease, hold, place_of_lock
+from cube.lock import Lease
 from cube.reading import VersionRef
 from cube.stores import Store, open_store
 from cube.verify import verify
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 class Outcome:
     """What a build did.
 
-    waiting  products that could not be made because of another one
-    held     products that are pinned to a version
+    waiting     products that could not be made because of another one
+    held        products that are pinned to a version
+    undeclared  COLLECTION/PRODUCT of those that the catalogue lists and the specification no longer declares
     """
 
     built: list[Built] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Outcome:
     failed: dict[str, CubeError] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    undeclared: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -60,25 +63,27 @@ def build(
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(ProcessPoolExecutor(cores(), get_context("spawn"), end_with_parent))
         plan = make_plan(spec, store, names, reporter.facts, executor, mending=repair)
-        if not repair and _nothing_to_do(spec, store, plan):
-            return _unchanged(plan)
-        place = place_of_lock(store, spec.lock and spec.resolve(spec.lock))
-        lease = stack.enter_context(hold(place, reporter.waiting, reporter.say))
+        if not repair and _nothing_to_do(spec, store, plan, allow_retraction):
+            return _unchanged(plan, spec, store)
+        lease = stack.enter_context(locked(spec, store, reporter))
         outcome = Builder(spec, store, lease, reporter, stack, executor, allow_retraction, repair).run(names)
-        for key, data in catalogue_changes(spec, store).items():
+        for key, data in catalogue_changes(spec, store, only_declared=allow_retraction).items():
+            lease.check()
             store.put(key, data, immutable=False)
+    outcome.undeclared = [path.prefix for path in undeclared(spec, store)]
     return outcome
 
 
-def _unchanged(plan: Plan) -> Outcome:
+def _unchanged(plan: Plan, spec: Spec, store: Store) -> Outcome:
     held = {name: each.pin for name, each in plan.held.items()}
-    return Outcome([], list(plan.products), dict(plan.failed), dict(plan.waiting), held)
+    others = [path.prefix for path in undeclared(spec, store)]
+    return Outcome([], list(plan.products), dict(plan.failed), dict(plan.waiting), held, others)
 
 
-def _nothing_to_do(spec: Spec, store: Store, plan: Plan) -> bool:
+def _nothing_to_do(spec: Spec, store: Store, plan: Plan, only_declared: bool) -> bool:
     """Whether a build would write nothing at all; then it needs no lock either."""
     settled = all(is_settled(each.state, each.live.version if each.live else None) for each in plan.products.values())
-    return settled and not plan.stale and not catalogue_changes(spec, store)
+    return settled and not plan.stale and not catalogue_changes(spec, store, only_declared=only_declared)
 
 
 class Builder:

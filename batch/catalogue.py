@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from batch.sections import NAME, CollectionSpec
 from batch.spec import Spec
 from cube.errors import IntegrityError
+from cube.live import Live
 from cube.stores import Storage, Store
 from cube.versions import ProductPath, read_json
 from stac.catalogue import compose_catalog
@@ -33,25 +37,59 @@ def reading_options(store: Store, storage: Storage | None) -> dict[str, Any] | N
     return {"client_kwargs": {"endpoint_url": storage.endpoint_url}}
 
 
-def catalogue_changes(spec: Spec, store: Store) -> dict[str, bytes]:
-    """The catalogue's objects that differ from what the published items say, by key."""
+def first_published(live: Live | None, now: datetime.datetime) -> datetime.datetime:
+    """When a product was first published, as far as its item still tells; else `now`."""
+    try:
+        item = json.loads(live.item) if live and live.item else {}
+        return datetime.datetime.fromisoformat(item["properties"]["created"])
+    except (ValueError, KeyError, TypeError):
+        return now
+
+
+def undeclared(spec: Spec, store: Store) -> list[ProductPath]:
+    """Products that the catalogue lists and the specification does not declare, at least not in that collection."""
+    declared = {ProductPath(product.collection, name) for name, product in spec.products.items()}
+    listed = []
+    for collection in _linked(store, "catalog.json", "child"):
+        for key in _linked(store, collection, "item"):
+            path = ProductPath(*key.split("/")[:2])
+            # What a damaged catalogue links to may be anything.
+            if path.item == key and NAME.fullmatch(path.collection) and NAME.fullmatch(path.product):
+                listed.append(path)
+    return [path for path in listed if path not in declared]
+
+
+def _linked(store: Store, key: str, rel: str) -> Iterator[str]:
+    """Keys that a catalogue object links to; none where it is lost or damaged, since it is made anew."""
+    with contextlib.suppress(IntegrityError, KeyError, TypeError):
+        value = read_json(store, key)
+        for link in value["links"] if value else ():
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(key), link["href"]))
+            if link["rel"] == rel and target.count("/") == key.count("/") + 1:
+                yield target
+
+
+def catalogue_changes(spec: Spec, store: Store, *, only_declared: bool = False) -> dict[str, bytes]:
+    """The catalogue's objects that differ from what the published items say, by key.
+
+    only_declared  leave out products that are listed but no longer declared
+    """
     items: dict[str, list[dict[str, Any]]] = {}
-    for name in spec.products:
-        product = spec.products[name]
-        key = ProductPath(product.collection, name).item
+    paths = [ProductPath(product.collection, name) for name, product in spec.products.items()]
+    for path in [*paths, *([] if only_declared else undeclared(spec, store))]:
         # An item that cannot be read is told of by its product's plan; the others stay in the catalogue.
         with contextlib.suppress(IntegrityError):
-            item = read_json(store, key)
-            if not item or item.get("id") != name or "properties" not in item:
+            item = read_json(store, path.item)
+            if not item or item.get("id") != path.product or "properties" not in item:
                 continue
-            items.setdefault(product.collection, []).append(item)
+            items.setdefault(path.collection, []).append(item)
     if not items:
         return {}
     base = public_base(store)
     collections = []
     wanted: dict[str, bytes] = {}
     for name, found in sorted(items.items()):
-        about = spec.collections[name]
+        about = spec.collections.get(name) or CollectionSpec.model_validate({})
         collection = compose_collection(
             name,
             found,

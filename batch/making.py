@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from batch.catalogue import object_bytes, public_base, reading_options
+from batch.catalogue import first_published, object_bytes, public_base, reading_options
 from batch.plan import ProductPlan, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
 from batch.spec import Spec
 from cube.errors import IntegrityError, Problem, RefusedError
+from cube.hashing import sha256
 from cube.job import Work
 from cube.layout import Block
 from cube.lock import Lease
@@ -110,7 +110,7 @@ class Maker:
             manifest,
             version=state.staged.version,
             published=now,
-            created=_created(plan, now),
+            created=first_published(plan.live, now),
             base_href=public_base(self.store),
             storage_options=reading_options(self.store, self.spec.storage),
         )
@@ -139,12 +139,7 @@ class Maker:
                 f"{variable}/zarr.json": objects[f"{name}.zarr/{variable}/zarr.json"]
                 for variable in plan.template.arrays
             }
-        scratch = self.spec.cluster.scratch
-        pad = (
-            Scratchpad(open_store(self.spec.resolve(str(scratch))), prefix.replace("/", "-"))
-            if scratch
-            else Scratchpad(self.store, f"{prefix}/tmp")
-        )
+        pad = scratchpad(self.spec, self.store, prefix)
         return Stage(self.store, prefix, plan.layouts, plan.template.dims, metadata, pad, self.lease)
 
     def _take(
@@ -224,6 +219,15 @@ def _prove_extent(plan: ProductPlan, receipts: Mapping[str, Receipt]) -> None:
             )
 
 
+def scratchpad(spec: Spec, store: Store, prefix: str) -> Scratchpad:
+    """Where intermediate arrays of the version at `prefix` are: beside it, or in the folder that the cluster names."""
+    if spec.cluster.scratch is None:
+        return Scratchpad(store, f"{prefix}/tmp")
+    # Several cubes may share the folder.
+    cube = sha256(store.url.encode())[:12]
+    return Scratchpad(open_store(spec.resolve(spec.cluster.scratch)), f"{cube}/{prefix}")
+
+
 def _left(work: Work, left: Collection[Block], stage: Stage) -> Work | None:
     """What of a work is still to be done, None where nothing is."""
     if isinstance(work, Spill):
@@ -240,12 +244,3 @@ def _former(plan: ProductPlan) -> list[str]:
     if plan.live and plan.live.version and not plan.live.manifest:
         found.append(plan.live.version)
     return found
-
-
-def _created(plan: ProductPlan, now: datetime.datetime) -> datetime.datetime:
-    """When the product was first published, as far as its item still tells."""
-    try:
-        item = json.loads(plan.live.item) if plan.live and plan.live.item else {}
-        return datetime.datetime.fromisoformat(item["properties"]["created"])
-    except (ValueError, KeyError, TypeError):
-        return now

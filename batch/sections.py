@@ -50,6 +50,12 @@ def _bytes(value: Any) -> Any:
     return parse_bytes(value)
 
 
+def _folder(value: str) -> str:
+    if "://" in value or re.search(r"[*?\r\n\t]", value):
+        raise ValueError(f"the lock is in one folder of a disk, found {value!r}")
+    return value
+
+
 def _kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -163,6 +169,13 @@ class CubeKeys(Strict):
         examples=["./cube"],
     )
     storage: Storage | None = Field(None, description="how an object store is reached; never credentials")
+    lock: Annotated[Text, AfterValidator(_folder)] | None = Field(
+        None,
+        description="folder for the lock that keeps two builds apart, for stores that cannot do so themselves: it is "
+        "there already, and every machine that builds this cube sees it. Several cubes may share it. Relative to the "
+        "specification; by default the lock is in the store",
+        examples=["/gws/project/locks"],
+    )
     memory: Size = Field(
         "4 GiB",
         validate_default=True,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batch.build import Outcome
+from batch.collecting import Collected
 from batch.plan import Plan, ProductPlan
 from batch.spec import Spec
 from cube.errors import CubeError
@@ -101,6 +102,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "failed": {name: _error_json(error) for name, error in outcome.failed.items()},
         "waiting": outcome.waiting,
         "held": outcome.held,
+        "undeclared": outcome.undeclared,
         "exit_code": outcome.exit_code,
     }
 
@@ -114,6 +116,13 @@ def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) 
         console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False, soft_wrap=True)
     for name, version in outcome.held.items():
         console.print(f"{name}: pinned to {version}; `cube rollback {name} --release` ends it", highlight=False)
+    for path in outcome.undeclared:
+        console.print(
+            f"{path}: the catalogue lists it and the specification does not declare it; it stays listed unless you "
+            "build with --allow-retraction",
+            highlight=False,
+            soft_wrap=True,
+        )
     if not outcome.built and not outcome.failed:
         console.print(f"nothing to do: {len(outcome.current)} products are up to date", highlight=False)
     if outcome.built:
@@ -266,3 +275,28 @@ def print_samples(console: Console, summary: Any) -> None:
         table.add_row(family.family, str(family.files), size(family.bytes))
     table.add_row("all", str(summary.files), size(summary.bytes))
     console.print(table)
+
+
+def collected_json(found: Sequence[Collected], failed: Mapping[str, CubeError], dry_run: bool) -> dict[str, Any]:
+    return {
+        "deleted": not dry_run,
+        "found": [vars(each) for each in found],
+        "failed": {name: _error_json(error) for name, error in failed.items()},
+    }
+
+
+def print_collected(
+    console: Console, found: Sequence[Collected], failed: Mapping[str, CubeError], dry_run: bool
+) -> None:
+    if found:
+        table = _table("product", "version", "why", "objects", "bytes")
+        for each in found:
+            known = size(each.bytes) if each.bytes is not None else ""
+            table.add_row(each.product, each.version, each.why, str(each.objects), known)
+        console.print(table)
+    for name, error in failed.items():
+        console.print(f"{name}: left alone", highlight=False)
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+    word = "would be deleted" if dry_run else "deleted"
+    total = sum(each.bytes or 0 for each in found)
+    console.print(f"{len(found)} {word}, {size(total)}; unchanged objects of a folder share their space with others")
