@@ -49,6 +49,7 @@ class ProductPlan:
     blocks   all of its blocks by id, those of the map layout included
     compute  blocks to be computed;  take  blocks taken over;  reasons  why blocks are computed, counted
     refused  problems that forbid it unless they are allowed (retractions)
+    links    whether what is taken over takes no space twice
     """
 
     name: str
@@ -68,6 +69,7 @@ class ProductPlan:
     refused: tuple[Problem, ...]
     steps: tuple[tuple[Work, ...], ...] = field(repr=False)
     current: bool
+    links: bool
 
     @property
     def memory(self) -> int:
@@ -83,6 +85,14 @@ class ProductPlan:
     def bytes_taken(self) -> int:
         """Compressed bytes that are copied or linked."""
         return sum(take.receipt.bytes for take in self.take)
+
+    @property
+    def bytes_twice(self) -> int:
+        """Compressed bytes of the live version that stay beside the new one until gc: what is not linked."""
+        if self.live is None or self.current:
+            return 0
+        linked = {name for take in self.take for name in take.receipt.objects} if self.links else set()
+        return sum(e["bytes"] for n, e in self.live.manifest.get("objects", {}).items() if n not in linked)
 
     @property
     def works(self) -> int:
@@ -262,6 +272,7 @@ def plan_product(
         (*refused, *_unpermitted(spec, product, job)),
         steps,
         current,
+        store.url.startswith("file:"),
     )
 
 

@@ -18,6 +18,9 @@ from cube.stores import Store
 from cube.verify import Verified
 from cube.versions import ProductPath, read_state
 
+NUMBERS = {"files", "blocks", "objects", "compute", "take", "bytes", "copied", "twice", "memory", "read", "archive"}
+"""Columns of tables that are set to the right."""
+
 
 def size(value: float) -> str:
     """Bytes as text."""
@@ -31,8 +34,7 @@ def size(value: float) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        right = column in {"files", "blocks", "bytes", "compute", "take", "memory", "objects", "read", "archive"}
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     return table
 
 
@@ -54,6 +56,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             "works": each.works,
             "bytes_computed": each.bytes_computed,
             "bytes_taken": each.bytes_taken,
+            "bytes_twice": each.bytes_twice,
             "memory": each.memory,
             "extent": each.core["extent"],
             "limiting_input": _limiting(each),
@@ -72,16 +75,17 @@ def _error_json(error: CubeError) -> dict[str, Any]:
 
 
 def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
-    table = _table("product", "to do", "compute", "take", "bytes", "memory", "why")
+    table = _table("product", "to do", "compute", "bytes", "take", "copied", "twice", "memory", "why")
     for name, each in plan.products.items():
         if each.current:
-            table.add_row(name, "nothing", "", "", "", "", "")
+            table.add_row(name, "nothing", "", "", "", "", "", "", "")
             continue
         why = "; ".join(f"{reason} ({count})" for reason, count in each.reasons.items()) or "metadata changed"
         if limiting := _limiting(each):
             why += f"; ends with {limiting}"
         compute, take = str(len(each.compute)), str(len(each.take))
-        table.add_row(name, "build", compute, take, size(each.bytes_computed), size(each.memory), why)
+        sizes = [size(value) for value in (each.bytes_computed, each.bytes_taken, each.bytes_twice)]
+        table.add_row(name, "build", compute, sizes[0], take, sizes[1], sizes[2], size(each.memory), why)
     console.print(table)
     for each in plan.products.values():
         for problem in each.refused:

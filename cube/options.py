@@ -67,20 +67,24 @@ class Period(Strict):
 
 
 def _years(value: Any) -> Any:
+    if value == "auto":
+        return value
     match = re.fullmatch(r"(\d+) years?", value) if isinstance(value, str) else None
     if not match or not int(match[1]):
-        raise ValueError(f'a segment is a number of years such as "10 years", found {value!r}')
+        raise ValueError(f'a segment is a number of years such as "10 years", or auto; found {value!r}')
     return int(match[1])
 
 
 class LayoutOptions(Strict):
     """How a product is laid out on the store."""
 
-    segment: Annotated[int, BeforeValidator(_years, json_schema_input_type=str)] | None = Field(
+    segment: Annotated[int | Literal["auto"], BeforeValidator(_years, json_schema_input_type=str)] | None = Field(
         None,
         description="years of data that lie together in one chunk. Give it for products that grow, so that new data "
-        "touch only the last one; without it the whole period is one chunk",
-        examples=["10 years"],
+        "touch only the last one: `auto`, or a number; without it the whole period is one chunk, and growth makes all "
+        "of it anew. `auto` takes the longest of 10, 5, 2 and 1 years of which all variables have less than 10 GB "
+        "before compression, since so much is encoded again whenever the product grows",
+        examples=["auto", "10 years"],
     )
     maps: bool = Field(False, description="publish map.zarr too: the same data laid out for whole maps of single steps")
 

@@ -14,6 +14,11 @@ from cube.axes import TimeAxis
 from cube.layout import Layout, Part, time_layout
 from cube.options import LayoutOptions
 
+SEGMENTS = (10, 5, 2, 1)
+"""Years that `segment: auto` chooses from."""
+TAIL_BYTES = 10_000_000_000
+"""What growth may encode again, before compression."""
+
 
 @dataclass(frozen=True)
 class ArraySpec:
@@ -75,14 +80,23 @@ class Template:
 
     def layout(self, options: LayoutOptions) -> Layout:
         """The time-optimised layout of this template."""
-        years, time = options.segment, self.time
+        time, segment = self.time, None
+        if time and options.segment:
+            years = self._tail_years(time) if options.segment == "auto" else options.segment
+            segment = time.step.per_years(years, time.calendar)
         return time_layout(
             [[self.part(name) for name in group] for group in self.groups],
             time="time" if time else None,
             space=self.space,
-            segment=time.step.per_years(years, time.calendar) if time and years else None,
+            segment=segment,
             read_bytes_per_step_cell=self.read_bytes,
         )
+
+    def _tail_years(self, time: TimeAxis) -> int:
+        """The longest of SEGMENTS that may be encoded again whenever the product grows."""
+        step = sum(array.bytes({"time": slice(0, 1)}) for array in self.arrays.values() if "time" in array.dims)
+        lengths = {years: time.step.per_years(years, time.calendar) for years in SEGMENTS}
+        return next((years for years, steps in lengths.items() if steps * step < TAIL_BYTES), SEGMENTS[-1])
 
     def coordinates(self) -> xr.Dataset:
         """All coordinates with time and its bounds, in encoded form."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cube.axes import Step, TimeAxis
 from cube.layout import MIB, Block, Layout, Part, map_layout, time_layout
+from cube.options import LayoutOptions
+from cube.template import ArraySpec, Template
 
 shapes = st.tuples(st.integers(1, 40000), st.integers(1, 400), st.integers(1, 400))
 
@@ -91,3 +96,23 @@ def test_map_layout_holds_whole_maps_of_each_variable():
     chunk = maps.groups[0].chunks(part.dims, sizes)
     assert chunk[1:] == (100, 120)
     assert np.prod(chunk) * 4 <= 4 * MIB
+
+
+@pytest.mark.parametrize(
+    ("cells", "step", "calendar", "years"),
+    [
+        ((1974, 1894), "day", "standard", 1),  # all of Africa at 0.0375 degrees: 5.5 GB a year
+        ((296, 280), "day", "standard", 10),  # at 0.25 degrees: 1.2 GB in ten years
+        ((720, 1440), "day", "360_day", 5),  # the globe at 0.25 degrees: 7.5 GB in five years
+        ((720, 1440), "6 hours", "standard", 1),
+        ((8000, 8000), "day", "standard", 1),  # more than fits, and the least there is
+        ((720, 1440), "month", "standard", 10),
+    ],
+)
+def test_growth_encodes_ten_gigabytes_again(cells, step, calendar, years):
+    axis = TimeAxis(0, 40, Step.parse(step), calendar)
+    array = ArraySpec(("time", "lat", "lon"), (40, *cells), np.dtype("float32"), {})
+    template = Template({"pr": array}, xr.Dataset(), axis, ("lat", "lon"), (("pr",),))
+    (group,) = template.layout(LayoutOptions.model_validate({"segment": "auto"})).groups
+    steps = {"day": {"standard": 366, "360_day": 360}[calendar], "6 hours": 4 * 366, "month": 12}[step]
+    assert (years - 1) * steps < group.dims[0].shard <= years * steps + 10
