@@ -59,10 +59,10 @@ class Growing:
         (self.folder / "cube.yaml").write_text(SPEC.replace("MAPS", str(maps).lower()))
         return load_spec(self.folder / "cube.yaml", OPTIONS)
 
-    def build(self, **options):
+    def build(self, *, maps=False, **options):
         self.read_files.clear()
-        spec = self.spec(**options)
-        return build(spec, spec.order(), QUIET)
+        spec = self.spec(maps=maps)
+        return build(spec, spec.order(), QUIET, **options)
 
     @property
     def root(self):
