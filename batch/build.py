@@ -16,13 +16,14 @@ from batch.plan import Plan, ProductPlan, make_plan, plan_product
 from batch.reporting import Reporter
 from batch.spec import Spec
 from compute.clusters import cores, end_with_parent, local
-from cube.errors import BusyError, CubeError, InputError, RefusedError
+from cube.errors import BusyError, CubeError, InputError, Problem, RefusedError
 from cube.job import ProductView
 from cube.lock import Lease
+from cube.published import pinned_damage
 from cube.reading import VersionRef
 from cube.stores import Store, open_store
 from cube.verify import verify
-from cube.versions import is_settled, settle
+from cube.versions import ProductPath, is_settled, settle
 
 if TYPE_CHECKING:
     import distributed
@@ -119,6 +120,8 @@ class Builder:
         for name, pinned in plan.held.items():
             self.views[name] = pinned.view
             self.outcome.held[name] = pinned.pin
+            if self.repair and (problems := self._problems_of_pinned(pinned.view)):
+                self.outcome.failed[name] = pinned_damage(name, problems)
         for name, first in plan.products.items():
             blocked = next((n for n in self.spec.inputs(name) if n not in self.views), None)
             if blocked:
@@ -134,9 +137,10 @@ class Builder:
         return self.outcome
 
     def _bring_up_to_date(self, name: str, plan: ProductPlan) -> None:
+        damaged = self._damaged(plan)
         if self.spec.inputs(name) or self.repair:
-            plan = self._plan(name, None, self._damaged(plan))
-        if self._finish_staged(plan):
+            plan = self._plan(name, None, damaged)
+        if self._finish_staged(plan, damaged):
             plan = self._plan(name, None)
         if plan.current:
             assert plan.live is not None
@@ -169,13 +173,19 @@ class Builder:
         found = verify(self.store, plan.path, deep=True, progress=self.reporter.facts) if self.repair else None
         return found.damaged if found else frozenset()
 
-    def _finish_staged(self, plan: ProductPlan) -> bool:
+    def _problems_of_pinned(self, view: ProductView) -> tuple[Problem, ...]:
+        """What is wrong with a version that no build replaces."""
+        path = ProductPath(view.collection, view.name)
+        found = verify(self.store, path, deep=True, progress=self.reporter.facts)
+        return found.problems if found else ()
+
+    def _finish_staged(self, plan: ProductPlan, damaged: frozenset[str]) -> bool:
         """Finish first what was begun with inputs that are still there, so that arrivals cannot starve a long build."""
         staged = plan.state.staged
         if staged is None or staged.fingerprint == plan.fingerprint or not staged.frozen:
             return False
         try:
-            former = self._plan(plan.name, staged.frozen)
+            former = self._plan(plan.name, staged.frozen, damaged)
         except InputError:
             return False
         if former.fingerprint != staged.fingerprint or former.current:

@@ -19,6 +19,7 @@ from cube.hashing import sha256
 from cube.job import Work
 from cube.layout import Block
 from cube.lock import Lease
+from cube.maps import map_sources
 from cube.reading import VersionRef
 from cube.rechunk import Gather, Slab, Spill
 from cube.retraction import retractions
@@ -26,7 +27,7 @@ from cube.sealing import seal, write_objects
 from cube.stage import PARALLEL_REQUESTS, Executed, Receipt, Scratchpad, Stage
 from cube.stores import Store, open_store
 from cube.structure import structure
-from cube.versions import begin, publish, settle
+from cube.versions import TOMBSTONE, begin, publish, settle
 from stac.items import compose_item
 
 if TYPE_CHECKING:
@@ -78,9 +79,11 @@ class Maker:
         started = time.monotonic()
         if plan.refused and not (self.allow_retraction and all(p.code == "retraction" for p in plan.refused)):
             raise RefusedError(plan.refused)
-        former = _former(plan)
+        former = _former(self.store, plan)
         state = settle(self.store, plan.path, plan.state, plan.live.version if plan.live and plan.live.item else None)
-        state = begin(self.store, plan.path, state, plan.fingerprint, plan.job.frozen())
+        state = begin(
+            self.store, plan.path, state, plan.fingerprint, plan.job.frozen(), plan.core["packages"]
+        )
         assert state.staged is not None
         prefix = plan.path.version(state.staged.version)
         objects = {
@@ -88,13 +91,15 @@ class Maker:
             for name, layout in plan.layouts.items()
             for key, data in structure(plan.template, layout, plan.core["attrs"]).items()
         }
+        self.lease.check()
         written = write_objects(self.store, prefix, objects)
         stage = self._stage(plan, prefix, objects)
         receipts = stage.marked((block, key.key) for block, key in plan.blocks.items())
-        resumed = len(receipts)
+        resumed = set(receipts)
         receipts.update(self._take(plan, stage, receipts, former))
-        peak = self._run(plan, stage, self._steps(plan, stage, receipts), receipts, resumed)
+        peak = self._run(plan, stage, self._steps(plan, stage, receipts), receipts, len(resumed))
         extras, references = plan.job.extras()
+        self.lease.check()
         written.update(write_objects(self.store, prefix, extras))
         _prove_extent(plan, receipts)
         shards = (
@@ -117,13 +122,13 @@ class Maker:
         self._tidy(stage)
         self.lease.check()
         publish(self.store, plan.path, plan.live.item if plan.live else None, object_bytes(item), state)
-        computed = [receipt for receipt in receipts.values() if not receipt.taken]
+        taken = [receipt.taken for block, receipt in receipts.items() if block not in resumed]
         built = Built(
             plan.name,
             state.staged.version,
-            len(computed) - resumed if len(computed) > resumed else 0,
-            len(receipts) - len(computed),
-            resumed,
+            taken.count(False),
+            taken.count(True),
+            len(resumed),
             sum(stored["bytes"] for stored in manifest["objects"].values()),
             time.monotonic() - started,
             peak,
@@ -153,8 +158,11 @@ class Maker:
             if prefix != stage.prefix:
                 old = replace(stage, prefix=prefix)
                 takes.update({each.block: (each.block, each.key, prefix, each) for each in old.marked(left).values()})
+                left = [pair for pair in left if pair[0] not in takes]
+        # What maps are made from is read: they would keep what is wrong there, and no repair would see it.
+        read = map_sources(plan.layouts, (block for block, _ in left))
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-            taken = pool.map(lambda take: stage.take(*take), takes.values())
+            taken = pool.map(lambda take: stage.take(*take, prove=take[0] in read), takes.values())
             return {receipt.block: receipt for receipt in taken}
 
     def _steps(self, plan: ProductPlan, stage: Stage, receipts: Mapping[str, Receipt]) -> list[list[Work]]:
@@ -238,9 +246,14 @@ def _left(work: Work, left: Collection[Block], stage: Stage) -> Work | None:
     return work if tasks else None
 
 
-def _former(plan: ProductPlan) -> list[str]:
-    """Versions whose ledgers may hold blocks of this one: staged ones, and a published one without its manifest."""
-    found = [*plan.state.abandoned[-1:], *([plan.state.staged.version] if plan.state.staged else [])]
+def _former(store: Store, plan: ProductPlan) -> list[str]:
+    """Versions whose ledgers may hold blocks of this one: those that were published before or had the same inputs,
+    staged ones, and a published one without its manifest."""
+    live, state = plan.live.version if plan.live else None, plan.state
+    kept = [each for each in state.kept if each != live]
+    likely = (*kept[:1], *state.abandoned[-1:])
+    found = [each for each in (*kept, *state.abandoned) if each in likely or each.startswith(plan.fingerprint[:12])]
+    found += [state.staged.version] if state.staged else []
     if plan.live and plan.live.version and not plan.live.manifest:
         found.append(plan.live.version)
-    return found
+    return [each for each in found if store.head(f"{plan.path.version(each)}/{TOMBSTONE}") is None]

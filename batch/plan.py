@@ -20,7 +20,7 @@ from cube.keys import BlockKey, block_keys, known_inputs, template_digest
 from cube.layout import Block, Layout, map_layout
 from cube.live import Live, read_live
 from cube.maps import map_works
-from cube.published import proofs_of, published_view
+from cube.published import pinned_view, proofs_of
 from cube.reading import VersionRef
 from cube.retraction import retractions
 from cube.stage import Receipt
@@ -117,9 +117,13 @@ class ProductPlan:
 
 @dataclass(frozen=True)
 class Held:
-    """A product that is pinned: it stays at what is published, and others are made from that."""
+    """A product that is pinned: it stays at what is published, and others are made from that.
+
+    published  another one than the pin where a rollback was killed
+    """
 
     pin: str
+    published: str
     view: ProductView = field(repr=False)
 
 
@@ -186,8 +190,8 @@ def make_plan(
 def _held(spec: Spec, store: Store, name: str, mending: bool) -> Held | None:
     path = ProductPath(spec.products[name].collection, name)
     state = read_state(store, path, mending=mending)
-    live = read_live(store, path) if state.pin else None
-    return Held(live.version, published_view(store, path, live)) if live else None
+    found = pinned_view(store, path) if state.pin else None
+    return Held(state.pin, *found) if state.pin and found else None
 
 
 def _planned_view(plan: ProductPlan, store: Store) -> ProductView:
@@ -250,6 +254,8 @@ def plan_product(
                 take.append(Take(block, key.key, path.version(live.version), live.receipts[block]))
                 continue
             prior, reason = _compare(store, path, job, layouts, Block.parse(block), key, live)
+            if prior and damaged.intersection(prior.objects):
+                prior = None
             reasons[reason] += 1
             compute.append(BlockTask(Block.parse(block), key.key, prior))
     steps = _steps(job, template, layouts, compute, spec.memory, VersionRef(store, path.version("planned")))
@@ -302,6 +308,8 @@ def _compare(
     if not job.extends or block.layout != "time":
         return None, "inputs grew"
     former = Layout.from_json(live.manifest["layout"]["time"]).group(block.group)
+    if former.slices(block).get("time") == group.slices(block).get("time"):
+        return None, "inputs changed"  # a hole was filled: what is new is not behind what is known
     receipt = live.receipts[block.id]
     objects = {name: stored.sha256 for name, stored in receipt.objects.items()}
     for name in (f"time.zarr/{variable}/zarr.json" for variable in group.variables):

@@ -12,7 +12,7 @@ from batch.build import Outcome
 from batch.collecting import Collected
 from batch.plan import Plan, ProductPlan
 from batch.spec import Spec
-from cube.errors import CubeError
+from cube.errors import CubeError, IntegrityError
 from cube.live import Live, read_live
 from cube.stores import Store
 from cube.verify import Verified
@@ -70,6 +70,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _pinned(name: str, pin: str, published: str | None) -> str:
+    if pin == published:
+        return f"pinned to {pin}; `cube rollback {name} --release` ends it"
+    return f"pinned to {pin}, but {published} is still published; `cube rollback {name}` finishes it"
+
+
 def _error_json(error: CubeError) -> dict[str, Any]:
     return {"exit_code": error.exit_code, "problems": [problem.to_json() for problem in error.problems]}
 
@@ -93,7 +99,7 @@ def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
     for name, error in plan.failed.items():
         console.print(f"{name}: {error}", highlight=False, markup=False, soft_wrap=True)
     for name, held in plan.held.items():
-        console.print(f"{name}: pinned to {held.pin}; `cube rollback {name} --release` ends it", highlight=False)
+        console.print(f"{name}: {_pinned(name, held.pin, held.published)}", highlight=False, soft_wrap=True)
     for name, other in plan.waiting.items():
         console.print(f"{name}: waits for {other}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"budget {size(spec.memory)} a worker", highlight=False)
@@ -113,13 +119,15 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) -> None:
     for name, error in outcome.failed.items():
-        live = read_live(store, ProductPath(spec.products[name].collection, name))
-        console.print(f"{name}: {_still(live)}", highlight=False, markup=False, soft_wrap=True)
+        live = read_live(store, ProductPath(spec.products[name].collection, name), mending=True)
+        console.print(f"{name}: {_still(live, error)}", highlight=False, markup=False, soft_wrap=True)
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
     for name, other in outcome.waiting.items():
         console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False, soft_wrap=True)
-    for name, version in outcome.held.items():
-        console.print(f"{name}: pinned to {version}; `cube rollback {name} --release` ends it", highlight=False)
+    for name, pin in outcome.held.items():
+        live = read_live(store, ProductPath(spec.products[name].collection, name), mending=True)
+        text = _pinned(name, pin, live.version if live else None)
+        console.print(f"{name}: {text}", highlight=False, soft_wrap=True)
     for path in outcome.undeclared:
         console.print(
             f"{path}: the catalogue lists it and the specification does not declare it; it stays listed unless you "
@@ -136,12 +144,16 @@ def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) 
         console.print("next: mend what is named above and run the same command again", highlight=False)
 
 
-def _still(live: Live | None) -> str:
+def _still(live: Live | None, error: CubeError) -> str:
     if live is None:
         return "nothing of it is published"
+    if live.damage:
+        return f"what readers find of version {live.version} is damaged"
     time = live.manifest["extent"]["time"]
     until = f" to {time['end']}" if time else ""
-    return f"version {live.version}{until} is still published and unharmed"
+    return f"version {live.version}{until} is still published" + (
+        "" if isinstance(error, IntegrityError) else " and unharmed"
+    )
 
 
 def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -154,6 +166,8 @@ def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str
         row: dict[str, Any] = {"product": name, "collection": path.collection, "version": None}
         if state.staged:
             row["staged"] = state.staged.version
+        if state.pin:
+            row["pin"] = state.pin
         if live is not None:
             manifest = live.manifest
             time = manifest["extent"]["time"]
@@ -198,6 +212,8 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
             remarks.append(row["calendar"])
         if row["gaps"]:
             remarks.append(f"{len(row['gaps'])} gaps")
+        if pin := row.get("pin"):
+            remarks.append("pinned" if pin == row["version"] else f"pinned to {pin}: `cube rollback` finishes it")
         if row["limiting_input"]:
             remarks.append(f"ends with {row['limiting_input']}")
         table.add_row(

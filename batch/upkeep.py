@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from batch import showing
-from batch.collecting import DAYS, KEEP, collect
+from batch.collecting import DAYS, KEEP, Collected, collect, is_full, make_room
 from batch.commanding import EXIT_CODES, console, fails_with_code, json_option, open_spec, print_json, spec_option
 from batch.locking import locked
 from batch.reporting import Reporter
 from batch.rollback import release, roll_back
-from cube.errors import CubeError
+from cube.errors import CubeError, StoreError
+from cube.lock import Lease
 from cube.stores import open_store
 from cube.verify import Verified, verify
 from cube.versions import ProductPath
@@ -69,11 +70,12 @@ def rollback_command(product: str, spec_path: Path, version: str | None, releasi
     store = open_store(spec.store_location, spec.storage)
     with locked(spec, store, Reporter()) as lease:
         if releasing:
-            pin = release(spec, store, product)
+            pin = release(spec, store, product, lease)
             click.echo(f"{product}: " + (f"released from {pin}; next: cube build" if pin else "it is not pinned"))
         else:
-            published = roll_back(spec, store, product, version, lease)
-            click.echo(f"{product}: {published} is published and pinned; `cube rollback {product} --release` ends it")
+            pinned = roll_back(spec, store, product, version, lease)
+            text = f"{product}: {pinned.version} is published and pinned; `cube rollback {product} --release` ends it"
+            click.echo("\n".join([text, *([f"kept besides it: {pinned.others}"] if pinned.others else [])]))
 
 
 @click.command("gc", epilog=EXIT_CODES)
@@ -94,11 +96,21 @@ def gc_command(spec_path: Path, as_json: bool, dry_run: bool, keep: int, days: f
     spec, _ = open_spec(spec_path, ())
     store = open_store(spec.store_location, spec.storage)
     failed: dict[str, CubeError] = {}
-    if dry_run:
-        found = list(collect(spec, store, None, keep=keep, days=days, failed=failed.__setitem__))
-    else:
+
+    def clear(lease: Lease | None) -> list[Collected]:
+        failed.clear()
+        return list(collect(spec, store, lease, keep=keep, days=days, failed=failed.__setitem__))
+
+    def clear_locked() -> list[Collected]:
         with locked(spec, store, Reporter(quiet=as_json)) as lease:
-            found = list(collect(spec, store, lease, keep=keep, days=days, failed=failed.__setitem__))
+            return clear(lease)
+
+    try:
+        found = clear(None) if dry_run else clear_locked()
+    except StoreError as error:
+        if dry_run or not is_full(error) or not make_room(spec, store, keep=keep, days=days):
+            raise
+        found = clear_locked()
     if as_json:
         print_json(showing.collected_json(found, failed, dry_run))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -34,35 +35,37 @@ class Cube(Mapping[str, xr.Dataset]):
 
     def __init__(self, location: str | Path, storage: Mapping[str, Any] | None = None) -> None:
         self._store: Store = open_store(location, Storage(**storage) if storage else None)
-        self._entries: dict[str, Entry] | None = None
 
-    @property
+    @functools.cached_property
+    def _keys(self) -> dict[str, str]:
+        """Keys of the items by product name: an item lies under its name, so that none has to be read to find one."""
+        catalog = self._json("catalog.json")
+        collections = _links(catalog, "child", "catalog.json")
+        keys = [key for collection in collections for key in _links(self._json(collection), "item", collection)]
+        return {posixpath.basename(key).removesuffix(".json"): key for key in keys}
+
+    @functools.cached_property
     def entries(self) -> dict[str, Entry]:
         """What is published, by product name. Raises MissingObjectError where there is no cube."""
-        if self._entries is None:
-            self._entries = {entry.name: entry for entry in self._walk()}
-        return self._entries
+        return {name: self._entry(key) for name, key in self._keys.items()}
 
-    def _walk(self) -> Iterator[Entry]:
-        catalog = self._json("catalog.json")
-        for collection in _links(catalog, "child", "catalog.json"):
-            for key in _links(self._json(collection), "item", collection):
-                item = self._json(key)
-                properties = item["properties"]
-                yield Entry(
-                    item["id"],
-                    item["collection"],
-                    properties.get("title", item["id"]),
-                    properties.get("start_datetime") or properties.get("datetime"),
-                    properties.get("end_datetime") or properties.get("datetime"),
-                    key,
-                )
+    def _entry(self, key: str) -> Entry:
+        item = self._json(key)
+        properties = item["properties"]
+        return Entry(
+            item["id"],
+            item["collection"],
+            properties.get("title", item["id"]),
+            properties.get("start_datetime") or properties.get("datetime"),
+            properties.get("end_datetime") or properties.get("datetime"),
+            key,
+        )
 
     def item(self, product: str) -> dict[str, Any]:
         """The STAC item as it is now. Raises MissingObjectError for an unknown product."""
-        entry = self.entries.get(product)
-        if entry is None:
-            names = ", ".join(sorted(self.entries)) or "nothing"
+        key = self._keys.get(product)
+        if key is None:
+            names = ", ".join(sorted(self._keys)) or "nothing"
             raise MissingObjectError(
                 Problem(
                     "product-unknown",
@@ -71,7 +74,7 @@ class Cube(Mapping[str, xr.Dataset]):
                     fix=f"published are: {names}",
                 )
             )
-        return self._json(entry.key)
+        return self._json(key)
 
     def open(self, product: str, layout: str = "time", **options: Any) -> xr.Dataset:
         """A product as an xarray dataset; a missing object is an error, not fill.
@@ -82,7 +85,7 @@ class Cube(Mapping[str, xr.Dataset]):
         Raises MissingObjectError for an unknown product or a layout it does not have.
         """
         item = self.item(product)
-        folder = posixpath.dirname(self.entries[product].key)
+        folder = posixpath.dirname(self._keys[product])
         version = item["properties"]["version"]
         if layout not in item["assets"]:
             what = f"{product} has no layout {layout!r}"
@@ -91,7 +94,7 @@ class Cube(Mapping[str, xr.Dataset]):
             )
         with strict():
             reader = ZarrReader(self._store, f"{folder}/{version}/{layout}.zarr")
-            dataset: xr.Dataset = xr.open_zarr(reader, consolidated=True, **options)
+            dataset: xr.Dataset = xr.open_zarr(reader, consolidated=True, zarr_format=3, **options)
             return dataset
 
     def _json(self, key: str) -> dict[str, Any]:
@@ -101,13 +104,13 @@ class Cube(Mapping[str, xr.Dataset]):
         return self.open(product)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.entries)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._keys)
 
     def __contains__(self, product: object) -> bool:
-        return product in self.entries
+        return product in self._keys
 
     def __repr__(self) -> str:
         rows = [f"  {e.name:<40} {(e.start or '')[:10]} {(e.end or '')[:10]}  {e.title}" for e in self.entries.values()]

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from cube.errors import IntegrityError
 from cube.hashing import readable
 from cube.live import Live, read_manifest
+from cube.lock import Lease
 from cube.stage import PARALLEL_REQUESTS
 from cube.stores import Store
-from cube.versions import TOMBSTONE, ProductPath, State, now, write_state
+from cube.versions import TOMBSTONE, ProductPath, State, damaged, now, read_state, write_state
 
 ABANDONED_DAYS = 1.0
-"""How long a staged version that nothing will finish is kept: a build without lock may still be at work on it."""
+"""How long a version that was not published is kept: a build without lock may still be at work on it."""
 VERSION = re.compile(r"[0-9a-f]{12}-\d+")
 
 
@@ -65,26 +66,45 @@ def doomed(
     days: float,
     listed: Mapping[str, list[str]],
 ) -> list[Doomed]:
-    """Versions that can go: not live, pinned, staged or among the last `keep`, and out of service for `days`."""
-    staged = {state.staged.version} if state.staged else set()
-    safe = {live.version if live else None, state.pin, *staged, *state.kept[:keep]}
+    """Versions that can go: not live, pinned, staged or among the last `keep`, and out of service for `days`.
+
+    What was not published goes after ABANDONED_DAYS. What has a tombstone goes whatever its age, and is none of the
+    last `keep`.
+
+    Raises IntegrityError for a state with times that are none.
+    """
+    # A listing that lags may show the tombstone of a namesake.
+    tombstones = {version: f"{path.version(version)}/{TOMBSTONE}" for version in listed}
+    buried = {each for each, key in tombstones.items() if key in listed[each] and store.head(key) is not None}
+    in_use = {live.version if live else None, state.pin, state.staged.version if state.staged else None}
+    in_use.update([version for version in state.kept if version not in buried][:keep])
     found = []
     for version in (*state.kept, *state.abandoned):
-        if version in safe:
+        age = age_days(path, state, version)
+        published = version in state.kept
+        if version in in_use or (version not in buried and age <= (days if published else ABANDONED_DAYS)):
             continue
-        buried = f"{path.version(version)}/{TOMBSTONE}" in listed.get(version, ())
-        abandoned = version in state.abandoned
-        if buried or _age_days(state.left.get(version)) > (min(days, ABANDONED_DAYS) if abandoned else days):
-            why = "half deleted" if buried else "abandoned" if abandoned else "replaced"
-            objects, size = _size(store, path, version)
-            found.append(Doomed(version, why, objects or len(listed.get(version, ())), size))
+        objects, size = _size(store, path, version)
+        # What has a manifest may have been published before the state was lost, and readers may have it open.
+        if version not in buried and size is not None and age <= days:
+            continue
+        why = "half deleted" if version in buried else "replaced" if published else "abandoned"
+        found.append(Doomed(version, why, objects or len(listed.get(version, ())), size))
     return found
 
 
-def _age_days(since: str | None) -> float:
+def age_days(path: ProductPath, state: State, version: str) -> float:
+    """How long a version has been out of service; 0 where the state does not tell.
+
+    Raises IntegrityError where what it tells is no time.
+    """
+    since = state.left.get(version)
     if since is None:
         return 0.0
-    passed = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(since)
+    try:
+        passed = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(since)
+    except (ValueError, TypeError):
+        raise IntegrityError(damaged(path.state, f"{since!r} is no time")) from None
     return passed / datetime.timedelta(days=1)
 
 
@@ -96,26 +116,33 @@ def _size(store: Store, path: ProductPath, version: str) -> tuple[int, int | Non
     return len(objects), sum(entry["bytes"] for entry in objects.values())
 
 
-def dispose(store: Store, path: ProductPath, state: State, version: str, listed: list[str]) -> State:
-    """Delete a version; the state without it.
+def dispose(store: Store, path: ProductPath, version: str, listed: Iterable[str], lease: Lease) -> None:
+    """Delete a version and strike it off the state.
 
     listed  keys that a listing showed; those that the manifest names are deleted whether listed or not
+
+    Raises BusyError when the lock was lost; what is begun is finished by the next run.
     """
     tombstone, manifest = f"{path.version(version)}/{TOMBSTONE}", path.manifest(version)
+    lease.check()
     store.put(tombstone, readable({"version": version, "since": now()}), immutable=False)
+    state = read_state(store, path)
     if version in state.kept:
         kept = tuple(each for each in state.kept if each != version)
-        state = replace(state, kept=kept, abandoned=(*state.abandoned, version))
-        write_state(store, path, state)
-    keys = {*listed, *_named(store, path, version)} - {tombstone, manifest}
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        list(pool.map(store.delete, sorted(keys)))
+        write_state(store, path, replace(state, kept=kept, abandoned=(*state.abandoned, version)))
+    delete_all(store, {*listed, *_named(store, path, version)} - {tombstone, manifest})
     store.delete(manifest)
     store.delete(tombstone)
-    left = {each: when for each, when in state.left.items() if each != version}
-    state = replace(state, abandoned=tuple(each for each in state.abandoned if each != version), left=left)
-    write_state(store, path, state)
-    return state
+    # Deleting takes long. Who has lost the lock meanwhile must not take back what others wrote since.
+    lease.check()
+    state = read_state(store, path)
+    write_state(store, path, replace(state, abandoned=tuple(each for each in state.abandoned if each != version)))
+
+
+def delete_all(store: Store, keys: Iterable[str]) -> None:
+    """Delete objects, one request each: a server whose quota is used up refuses to delete several at once."""
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        list(pool.map(store.delete, sorted(keys)))
 
 
 def _named(store: Store, path: ProductPath, version: str) -> Iterator[str]:

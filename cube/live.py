@@ -10,7 +10,7 @@ from cube.errors import IntegrityError, Problem
 from cube.hashing import sha256
 from cube.stage import Receipt, Stored
 from cube.stores import Store
-from cube.versions import ProductPath, damaged, get_or_none, parsed, read_state
+from cube.versions import ProductPath, content, damaged, get_or_none, parsed, read_state
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def read_live(store: Store, path: ProductPath, *, mending: bool = False) -> Live
 
     A product whose item is lost is the newest one that its state knows.
 
-    mending  give what is left where item or manifest are damaged, with the problems in `damage`
+    mending  give what is left where item or manifest are damaged, with the problems in `damage`; also tell an item
+             that is sound but not the one that was published last
 
     Raises IntegrityError for a damaged item, and for a manifest that is lost or not the one that was published.
     """
@@ -43,6 +44,9 @@ def read_live(store: Store, path: ProductPath, *, mending: bool = False) -> Live
     version = proof = None
     try:
         version, proof = _pointed_at(item, path) if item is not None else (None, None)
+        if mending and item is not None and (found := _another(item, str(version), path, store)):
+            version = proof = None
+            problems.append(found)
     except IntegrityError as error:
         problems += error.problems
     if version is None:
@@ -66,6 +70,17 @@ def read_live(store: Store, path: ProductPath, *, mending: bool = False) -> Live
     if fatal and not mending:
         raise IntegrityError(fatal)
     return Live(version or "", item, manifest, receipts, tuple(problems))
+
+
+def _another(item: bytes, version: str, path: ProductPath, store: Store) -> Problem | None:
+    """What is wrong with an item that is not the one that was published last, as far as the state tells."""
+    state = read_state(store, path, mending=True)
+    if state.kept[:1] == (version,) and state.item not in (None, content(item)):
+        return damaged(path.item, "it is not as it was published")
+    # A kill may have come between the flip of the item and the writing of the state: then the item is right.
+    if version in state.kept[1:] and version != state.pin:
+        return damaged(path.item, f"it is the item of version {version}, {state.kept[0]} was published last")
+    return None
 
 
 def _pointed_at(item: bytes, path: ProductPath) -> tuple[str, str | None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cube.job import BlockTask, Work
-from cube.layout import Layout
+from cube.layout import Block, Layout
 from cube.reading import VersionRef
 from cube.rechunk import Rechunked, Slices, rechunk_works
 from cube.template import Template
@@ -30,6 +31,17 @@ class LayoutReader:
     def steps(self, window: Slices) -> tuple[int, int] | None:
         part = window.get("time")
         return (part.start, part.stop) if part else None
+
+
+def map_sources(layouts: Mapping[str, Layout], blocks: Iterable[str]) -> set[str]:
+    """The blocks of the time layout that those of the map layout among `blocks` are made from, all by id."""
+    found: set[str] = set()
+    for block in map(Block.parse, blocks):
+        if block.layout == "map":
+            group = layouts["map"].group(block.group)
+            parts = (layouts["time"].overlapping(name, group.slices(block)) for name in group.variables)
+            found.update(each.id for part in parts for each in part)
+    return found
 
 
 def map_works(

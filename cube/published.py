@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from cube.axes import Step, TimeAxis
+from cube.errors import IntegrityError, Problem
 from cube.job import ProductView
 from cube.layout import Layout
-from cube.live import Live
+from cube.live import Live, read_live
 from cube.provenance import Citation, Provenance, Provider
 from cube.reading import VersionRef
 from cube.stores import Store
 from cube.template import ArraySpec, Template
 from cube.versions import ProductPath
+
+
+def pinned_view(store: Store, path: ProductPath) -> tuple[str, ProductView] | None:
+    """Version and view of what is published of a pinned product, None where nothing is.
+
+    Raises IntegrityError where item, manifest or coordinates are lost or damaged: no build publishes it anew.
+    """
+    live = read_live(store, path, mending=True)
+    if live is None:
+        return None
+    try:
+        if live.damage:
+            raise IntegrityError(live.damage)
+        return live.version, published_view(store, path, live)
+    except IntegrityError as error:
+        raise pinned_damage(path.product, error.problems) from None
+
+
+def pinned_damage(product: str, problems: Iterable[Problem]) -> IntegrityError:
+    """What is wrong with the published version of a pinned product, and what mends it."""
+    fix = f"`cube rollback {product} --to VERSION`, or `cube rollback {product} --release` and `cube build --repair`"
+    return IntegrityError([replace(problem, fix=fix) for problem in problems])
 
 
 def published_view(store: Store, path: ProductPath, live: Live) -> ProductView:

@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 import zarr.errors
 
-from cube.errors import IntegrityError, Problem
+from cube.errors import IntegrityError, MissingObjectError, Problem
 from cube.hashing import sha256
 from cube.stores import Store
 from cube.stores.store import ObjectInfo
@@ -53,22 +53,24 @@ class Proven:
         return self._store.walk(prefix)
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
-        """Raises IntegrityError for an object that is not what its proof says, or that has none."""
+        """Raises IntegrityError for an object that is lost or not what its proof says, or that has none."""
         data = self._read.get(key)
         if data is None:
-            data = self._store.get(key)
+            try:
+                data = self._store.get(key)
+            except MissingObjectError:
+                if key in self._proofs:
+                    raise IntegrityError(_damaged("object-missing", "the object is missing", key)) from None
+                raise
             if sha256(data) != self._proofs.get(key):
-                raise IntegrityError(
-                    Problem(
-                        "object-changed",
-                        "the object is not what was proven when it was written",
-                        key,
-                        "what is made from it would be wrong too",
-                        "`cube build --repair`",
-                    )
-                )
+                what = "the object is not what was proven when it was written"
+                raise IntegrityError(_damaged("object-changed", what, key))
             self._read[key] = data
         return data[start:stop]
+
+
+def _damaged(code: str, what: str, key: str) -> Problem:
+    return Problem(code, what, key, "what is made from it would be wrong too", "`cube build --repair`")
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ class VersionRef:
 
 
 def _dims(array: Any) -> tuple[str, ...]:
-    return tuple(array.metadata.dimension_names)
+    # An array without dimensions has no names at all.
+    return tuple(array.metadata.dimension_names or ())
 
 
 def _cut(array: Any, slices: Mapping[str, slice]) -> xr.Variable:

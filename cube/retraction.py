@@ -15,19 +15,14 @@ def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
 
     manifest  of the new version, or of a planned one: then without `blocks`
     """
-    old, lost = live.manifest, []
+    old, lost = live.manifest or _told(live.item), []
     if not old:
-        return _refused(_less_than_the_item(live, manifest), str(manifest["product"]))
+        return _refused(["manifest and item are lost, so that nothing tells what readers had"], manifest)
     for name in sorted(set(old["variables"]) - set(manifest["variables"])):
         lost.append(f"the variable {name} would be gone")
     if old["map"] and not manifest["map"]:
         lost.append("map.zarr would be gone")
-    before, after = old["extent"]["time"], manifest["extent"]["time"]
-    if before and after and before["calendar"] == after["calendar"] and before["step"] == after["step"]:
-        if after["first"] > before["first"]:
-            lost.append(f"the period would start at {after['start']}, it starts at {before['start']} now")
-        if after["first"] + after["count"] < before["first"] + before["count"]:
-            lost.append(f"the period would end at {after['end']}, it ends at {before['end']} now")
+    lost += _shorter(old["extent"]["time"], manifest["extent"]["time"])
     for name in sorted(set(old["variables"]) & set(manifest["variables"])):
         sizes = _sizes(manifest, name)
         for dim, size in _sizes(old, name).items():
@@ -40,15 +35,15 @@ def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
             if now["extent"][0] > was["extent"][0] + slack or now["extent"][1] < was["extent"][1] - slack:
                 lost.append(f"{name} would span {now['extent']}, it spans {was['extent']} now")
     lost += _fewer_values(old, manifest) if "blocks" in manifest else []
-    return _refused(lost, str(old["product"]))
+    return _refused(lost, manifest)
 
 
-def _refused(lost: list[str], product: str) -> list[Problem]:
+def _refused(lost: list[str], manifest: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem(
             "retraction",
             what,
-            product,
+            str(manifest["product"]),
             "an archive that is not mounted or a wrong option would publish less than readers have now",
             "check the inputs; if the loss is meant, build with --allow-retraction",
         )
@@ -56,20 +51,43 @@ def _refused(lost: list[str], product: str) -> list[Problem]:
     ]
 
 
-def _less_than_the_item(live: Live, manifest: Mapping[str, Any]) -> list[str]:
-    """What the item still tells of a version whose manifest is lost: its variables and the days of its period."""
+def _told(item: bytes | None) -> dict[str, Any]:
+    """What the item tells of a version whose manifest is lost, in the manifest's form; empty where it tells nothing."""
     try:
-        properties = json.loads(live.item or b"{}")["properties"]
-        variables, first, last = (properties[key] for key in ("cube:variables", "start_datetime", "end_datetime"))
-        lost = [f"the variable {name} would be gone" for name in sorted(set(variables) - set(manifest["variables"]))]
-    except (ValueError, KeyError, TypeError):
+        value = json.loads(item or b"{}")
+        properties = value["properties"]
+        given = properties["cube:variables"].items()
+        return {
+            "variables": {name: {"dims": (), "shape": ()} for name, each in given if each["type"] == "data"},
+            "map": "map" in value["assets"],
+            "extent": {"time": properties.get("cic:time")},
+            "coordinates": properties["cube:dimensions"],
+            "missing": properties["cic:missing"],
+            "blocks": {},
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _shorter(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    """What of a period would be gone. Dates are compared as texts: calendar or step may be other ones."""
+    if before is None:
         return []
-    time = manifest["extent"]["time"]
-    if time and time["start"] > first[: len(time["start"])]:
-        lost.append(f"the period would start at {time['start']}, it starts at {first} now")
-    if time and time["end_bound"] <= last[: len(time["end_bound"])]:
-        lost.append(f"the period would end at {time['end']}, it ends at {last} now")
+    if after is None:
+        return [f"the period {before['start']} to {before['end']} would be gone"]
+    lost = []
+    if _earlier(before["start"], after["start"]):
+        lost.append(f"the period would start at {after['start']}, it starts at {before['start']} now")
+    if _earlier(after["end_bound"], before["end_bound"]):
+        lost.append(f"the period would end at {after['end']}, it ends at {before['end']} now")
     return lost
+
+
+def _earlier(one: str, other: str) -> bool:
+    """Of two dates, with or without the time of day."""
+    (year, rest), (other_year, other_rest) = ((int(text.split("-")[0]), text.split("-", 1)[1]) for text in (one, other))
+    width = min(len(rest), len(other_rest))
+    return (year, rest[:width]) < (other_year, other_rest[:width])
 
 
 def _fewer_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -191,10 +191,20 @@ class Stage:
             return False
         return all(self.scratch.store.head(f"{self.scratch.prefix}/{name}") for name in leaves)
 
-    def take(self, block: str, key: str, source: str, old: Receipt) -> Receipt:
-        """Take a block over from another version of the product: copies its objects by name, then marks it."""
-        for name in old.objects:
-            self.store.copy(f"{source}/{name}", f"{self.prefix}/{name}")
+    def take(self, block: str, key: str, source: str, old: Receipt, *, prove: bool = False) -> Receipt:
+        """Take a block over from another version of the product: copies its objects by name, then marks it.
+
+        prove  read them first
+
+        Raises IntegrityError where one is lost, or not what was written.
+        """
+        for name, stored in old.objects.items():
+            try:
+                if prove and sha256(self.store.get(f"{source}/{name}")) != stored.sha256:
+                    raise IntegrityError(_unlike("object-changed", "the object is not what was written", source, name))
+                self.store.copy(f"{source}/{name}", f"{self.prefix}/{name}")
+            except MissingObjectError:
+                raise IntegrityError(_unlike("object-missing", "the object is missing", source, name)) from None
         receipt = Receipt(block, key, old.objects, old.missing, old.cells, old.steps, taken=True)
         self.mark(receipt)
         return receipt
@@ -224,6 +234,10 @@ def execute(work: Work, stage: Stage) -> Executed:
         mark = {"block": work.id, "peak_bytes": peak, "seconds": time.monotonic() - started}
         stage.store.put(stage.mark_key(f"passes/{work.id}"), readable(mark), immutable=False)
     return Executed(tuple(receipts), peak)
+
+
+def _unlike(code: str, what: str, version: str, name: str) -> Problem:
+    return Problem(code, what, f"{version}/{name}", "the next version would be wrong too", "`cube build --repair`")
 
 
 def _fitting(

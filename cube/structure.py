@@ -1,4 +1,4 @@
-"""A product's structure as Zarr v3 objects: metadata, consolidated, and coordinates; and its blocks as shards.
+"""A product's structure as Zarr v3 objects: metadata, consolidated, and coordinates.
 
 Everything is made in memory first, so that each object is one PUT of known bytes and known checksum.
 """
@@ -9,17 +9,16 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
-from cube.layout import Block, Group, Layout
+from cube.layout import Layout
 from cube.reading import strict
+from cube.shards import CODEC as CODEC
+from cube.shards import encode_block as encode_block
 from cube.template import ArraySpec, Template
-
-CODEC = {"cname": "zstd", "clevel": 5, "shuffle": "bitshuffle"}
 
 
 def _bytes(objects: Mapping[str, Buffer]) -> dict[str, bytes]:
@@ -62,27 +61,3 @@ def structure(template: Template, layout: Layout, attrs: Mapping[str, Any]) -> d
                 made[...] = coordinates.variables[name].values
         zarr.consolidate_metadata(store, zarr_format=3)
     return _bytes(objects)
-
-
-def encode_block(
-    metadata: Mapping[str, bytes], group: Group, block: Block, data: Mapping[str, xr.DataArray]
-) -> dict[str, bytes]:
-    """The shards of one block by key relative to the Zarr group.
-
-    metadata  the `zarr.json` of each variable of the group, by its key
-    data      the block's part of each variable, in the array's own dimension order and dtype
-    """
-    slices = group.slices(block)
-    prototype = default_buffer_prototype()
-    shards: dict[str, bytes] = {}
-    for name in group.variables:
-        key = f"{name}/zarr.json"
-        objects: dict[str, Buffer] = {key: prototype.buffer.from_bytes(metadata[key])}
-        store = MemoryStore(objects)
-        with strict(), zarr.config.set({"threading.max_workers": 1, "async.concurrency": 1}):
-            array = zarr.open_array(store, path=name, mode="r+", zarr_format=3)
-            dims = tuple(array.metadata.dimension_names or ())  # type: ignore[union-attr]
-            array[tuple(slices.get(str(dim), slice(None)) for dim in dims)] = data[name].values
-        del objects[key]
-        shards.update(_bytes(objects))
-    return shards

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cube.errors import BusyError, IntegrityError, MissingObjectError, Problem
-from cube.hashing import readable
+from cube.hashing import digest, readable, sha256
 from cube.stores import Store
 
 SCHEMA = 1
@@ -47,11 +47,16 @@ class ProductPath:
 
 @dataclass(frozen=True)
 class Staged:
-    """A version that was begun: what it is made from is frozen in `frozen`."""
+    """A version that was begun.
+
+    frozen    what it is made from
+    packages  what wrote its blocks: other releases may give other bytes, so they make an attempt of their own
+    """
 
     version: str
     fingerprint: str
     frozen: Mapping[str, Any]
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class State:
     abandoned  staged ones that nothing will finish
     pin        the version that readers shall have until it is released, whatever the inputs say
     left       when a version was replaced or abandoned, UTC
+    item       `content` of the item that was published with the live version, None where it is not known
     """
 
     kept: tuple[str, ...] = ()
@@ -69,6 +75,7 @@ class State:
     abandoned: tuple[str, ...] = ()
     pin: str | None = None
     left: Mapping[str, str] = field(default_factory=dict)
+    item: str | None = None
 
     def known(self) -> set[str]:
         return {*self.kept, *self.abandoned, *([self.staged.version] if self.staged else [])}
@@ -121,9 +128,11 @@ def read_state(store: Store, path: ProductPath, *, mending: bool = False) -> Sta
         value = read_json(store, path.state)
         if value is None:
             return State()
+        if value.pop("sha256") != digest(value) or value["product"] != path.product:
+            raise IntegrityError(damaged(path.state))
         staged = Staged(**value["staged"]) if value["staged"] else None
-        left = dict(value.get("left", {}))
-        return State(tuple(value["kept"]), staged, tuple(value["abandoned"]), value["pin"], left)
+        kept, abandoned, left = tuple(value["kept"]), tuple(value["abandoned"]), dict(value["left"])
+        return State(kept, staged, abandoned, value["pin"], left, value["item"])
     except (IntegrityError, KeyError, TypeError, ValueError):
         if mending:
             return State()
@@ -134,13 +143,15 @@ def write_state(store: Store, path: ProductPath, state: State) -> None:
     known = state.known()
     value = {
         "schema": SCHEMA,
+        "product": path.product,
+        "item": state.item,
         "kept": state.kept,
         "staged": vars(state.staged) if state.staged else None,
         "abandoned": state.abandoned,
         "pin": state.pin,
         "left": {version: when for version, when in state.left.items() if version in known},
     }
-    store.put(path.state, readable(value), immutable=False)
+    store.put(path.state, readable({**value, "sha256": digest(value)}), immutable=False)
 
 
 def version_of(item: bytes) -> str:
@@ -148,14 +159,23 @@ def version_of(item: bytes) -> str:
     return str(json.loads(item)["properties"]["version"])
 
 
-def begin(store: Store, path: ProductPath, state: State, fingerprint: str, frozen: Mapping[str, Any]) -> State:
+def begin(
+    store: Store,
+    path: ProductPath,
+    state: State,
+    fingerprint: str,
+    frozen: Mapping[str, Any],
+    packages: Mapping[str, str],
+) -> State:
     """The state with a staged version of this fingerprint: the one at hand where it fits, else a new attempt.
 
     A new attempt claims its prefix with one object, so that two writers can never share it. Where the store cannot
     tell which of two writers was first, every build makes an attempt of its own, with a number that no other has, and
     takes finished blocks over from the former.
     """
-    if state.staged and state.staged.fingerprint == fingerprint and store.conditional:
+    former = state.staged
+    same = former and (former.fingerprint, dict(former.packages)) == (fingerprint, dict(packages))
+    if same and store.conditional:
         return state
     abandoned, left = state.abandoned, dict(state.left)
     if state.staged:
@@ -170,9 +190,14 @@ def begin(store: Store, path: ProductPath, state: State, fingerprint: str, froze
         if free and store.put_if_unchanged(f"{path.version(version)}/ledger/claim.json", claim, None):
             break
         attempt += 1
-    new = replace(state, staged=Staged(version, fingerprint, frozen), abandoned=abandoned, left=left)
+    new = replace(state, staged=Staged(version, fingerprint, frozen, packages), abandoned=abandoned, left=left)
     write_state(store, path, new)
     return new
+
+
+def content(item: bytes) -> str:
+    """sha256 of what an item says, however its text is laid out."""
+    return sha256(json.dumps(json.loads(item), sort_keys=True).encode())
 
 
 def publish(store: Store, path: ProductPath, before: bytes | None, item: bytes, state: State) -> State:
@@ -192,31 +217,39 @@ def publish(store: Store, path: ProductPath, before: bytes | None, item: bytes, 
                 "run `cube build` again: it starts from what is published now and keeps finished blocks",
             )
         )
-    return flipped(store, path, state, version_of(item))
+    return flipped(store, path, state, version_of(item), item)
 
 
 def is_settled(state: State, version: str | None) -> bool:
     """Whether the state knows that `version` is the live one."""
-    return version is None or (state.kept[:1] == (version,) and not _is_staged(state, version))
+    return not version or (state.kept[:1] == (version,) and not _is_staged(state, version))
 
 
 def settle(store: Store, path: ProductPath, state: State, version: str | None) -> State:
     """The state after a kill between flip and state update: the item wins."""
-    if version is None or is_settled(state, version):
+    if not version or is_settled(state, version):
         return state
     return flipped(store, path, state, version)
 
 
-def flipped(store: Store, path: ProductPath, state: State, version: str) -> State:
-    """The state once the item points at `version`."""
+def flipped(store: Store, path: ProductPath, state: State, version: str, item: bytes | None = None) -> State:
+    """The state once the item points at `version`, written. item: its bytes as they were published, if known."""
+    new = replace(after_flip(state, version), item=content(item) if item else None)
+    write_state(store, path, new)
+    return new
+
+
+def after_flip(state: State, version: str | None) -> State:
+    """The state once the item points at `version`; as it is where it tells so already, or nothing is published."""
+    if not version or is_settled(state, version):
+        return state
     kept = (version, *(each for each in state.kept if each != version))
     left = {each: when for each, when in state.left.items() if each != version}
     for former in kept[1:2]:
         left.setdefault(former, now())
     staged = None if _is_staged(state, version) else state.staged
-    new = replace(state, kept=kept, staged=staged, left=left)
-    write_state(store, path, new)
-    return new
+    abandoned = tuple(each for each in state.abandoned if each != version)
+    return replace(state, kept=kept, staged=staged, abandoned=abandoned, left=left, item=None)
 
 
 def _is_staged(state: State, version: str) -> bool:

@@ -12,9 +12,9 @@ from urllib.request import url2pathname
 from cube.errors import Problem, SpecError
 from cube.stores.directory import DirectoryStore
 from cube.stores.storage import Storage
-from cube.stores.store import ObjectInfo, Store, check_key
+from cube.stores.store import Leftover, ObjectInfo, Store, check_key
 
-__all__ = ["ObjectInfo", "Storage", "Store", "check_key", "open_store"]
+__all__ = ["Leftover", "ObjectInfo", "Storage", "Store", "check_key", "open_store"]
 
 
 def open_store(url: str | Path, storage: Storage | None = None) -> Store:

@@ -136,15 +136,17 @@ def unreachable(name: str, where: str, *, answered: bool) -> TransientError:
 
     answered  the server has answered this process before, so that waiting longer makes sense
     """
+    if answered:
+        return TransientError(unavailable(f"no connection to the server ({name})", where))
     return TransientError(
         StoreError(
             Problem(
                 "store-unreachable",
                 f"no connection to the server ({name})",
                 where,
-                "nothing was read or written",
+                "what is published is untouched",
                 "check the address (`storage.endpoint_url`), the network and, for https, the certificates",
             )
         ),
-        contact=not answered,
+        contact=True,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from cube.errors import Problem, StoreError
 from cube.stores import answers
 from cube.stores.files import (
+    clock,
     discard,
     file_status,
     flush_folder,
@@ -21,10 +22,11 @@ from cube.stores.files import (
     make_folder,
     os_errors,
     read_slice,
+    unfinished,
     write_beside,
 )
 from cube.stores.ranges import check_slice
-from cube.stores.store import COMPARE_LOCK, TEMPORARY, ObjectInfo, check_key
+from cube.stores.store import COMPARE_LOCK, TEMPORARY, Leftover, ObjectInfo, check_key, check_leftover
 
 # On network file systems a lock belongs to the process, so its threads are kept apart by one of their own.
 _comparing = threading.Lock()
@@ -168,15 +170,39 @@ class DirectoryStore:
     def delete(self, key: str) -> None:
         with os_errors(self._where(key)):
             path = self._place(key)
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                path.unlink()
-            # Object stores have no empty folders.
+            self._unlink(path)
+
+    def _unlink(self, path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+        # Object stores have no empty folders.
+        root = Path(os.path.realpath(self.root))
+        with contextlib.suppress(OSError):
+            for folder in path.parents:
+                if folder == root:
+                    break
+                folder.rmdir()
+
+    def expect(self, keys: Iterable[str]) -> None:
+        pass  # what is written is there
+
+    def leftovers(self, prefix: str) -> Iterator[Leftover]:
+        folder = prefix.rstrip("/")
+        with os_errors(self._where(folder)):
+            if not self.root.is_dir():
+                return
+            now, top = clock(self.root), self._file(folder) if folder else self.root
+            for path, status, changed in unfinished(top):
+                key = "/".join(filter(None, [folder, path.relative_to(top).as_posix()]))
+                yield Leftover(key, status.st_size, max(0.0, now - changed))
+
+    def sweep(self, leftover: Leftover) -> None:
+        key = check_leftover(leftover.key)
+        with os_errors(self._where(key)):
             root = Path(os.path.realpath(self.root))
-            with contextlib.suppress(OSError):
-                for folder in path.parents:
-                    if folder == root:
-                        break
-                    folder.rmdir()
+            path = root / key
+            self._inside(root, Path(os.path.realpath(path.parent)), key)
+            self._unlink(path)
 
     def walk(self, prefix: str) -> Iterator[str]:
         folder = prefix.rstrip("/")

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -159,6 +160,40 @@ def locked(path: Path) -> Iterator[bool]:
         yield held
     finally:
         os.close(descriptor)
+
+
+def clock(folder: Path) -> float:
+    """The time by which the file system of `folder` stamps files, which is a server's for one on the network."""
+    try:
+        temporary, descriptor = _begin(folder, _create)
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return time.time()  # who may only look sweeps nothing
+        raise
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        discard(temporary)
+
+
+def unfinished(folder: Path) -> Iterator[tuple[Path, os.stat_result, float]]:
+    """Files below `folder` that were not given their names yet, and when something was last done to each."""
+    try:
+        folder_changed = folder.stat().st_mtime
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda one: one.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in found:
+        with contextlib.suppress(FileNotFoundError):
+            if entry.is_dir(follow_symlinks=False):
+                yield from unfinished(folder / entry.name)
+            elif entry.name.startswith(TEMPORARY) and entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                # A new link has its source's time of writing; it was made when its folder was changed, or before.
+                linked = min(status.st_ctime, folder_changed)
+                yield folder / entry.name, status, max(status.st_mtime, linked)
 
 
 def make_folder(folder: Path) -> None:

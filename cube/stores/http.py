@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from cube.errors import MissingObjectError, Problem, SpecError, StoreError
 from cube.stores import answers, retry
 from cube.stores.ranges import check_slice, cut, is_empty, range_header
 from cube.stores.storage import plain_url
-from cube.stores.store import ObjectInfo, check_key
+from cube.stores.store import Leftover, ObjectInfo, check_key
 
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 # Retries are ours alone.
@@ -105,6 +105,15 @@ class HttpStore:
 
     def walk(self, prefix: str) -> Iterator[str]:
         self._refuse("list")
+
+    def expect(self, keys: Iterable[str]) -> None:
+        pass  # nobody writes by a web address
+
+    def leftovers(self, prefix: str) -> Iterator[Leftover]:
+        self._refuse("list")
+
+    def sweep(self, leftover: Leftover) -> None:
+        self._refuse("delete")
 
     def _refuse(self, what: str) -> NoReturn:
         raise StoreError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import threading
@@ -61,6 +63,7 @@ class Connection:
             skip_instance_cache=True,
             **profile,
         )
+        self._client: Any = None
         self._answered = False
         self._buckets: set[str] = set()
         self._written: dict[str, float] = {}
@@ -106,6 +109,9 @@ class Connection:
     def _send(self, operation: str, body: bytes | None, parameters: Mapping[str, Any]) -> dict[str, Any]:
         async def send() -> dict[str, Any]:
             client = await self._filesystem.set_session()
+            if client is not self._client:
+                client.meta.events.register("before-call.s3", _send_plain_digest)
+                self._client = client
             # A fresh stream for each attempt; it shares the bytes.
             extra = {} if body is None else {"Body": io.BytesIO(body)}
             method: Callable[..., Awaitable[dict[str, Any]]] = getattr(client, operation)
@@ -122,7 +128,7 @@ class Connection:
         status = status_of(error)
         self._answered = self._answered or bool(status)
         judged = request_error(error, operation, where, answered=self._answered)
-        if isinstance(judged, MissingObjectError) and self._lags(where):
+        if isinstance(judged, MissingObjectError) and code_of(error) != "NoSuchUpload" and self._lags(where):
             return retry.TransientError(judged)
         if status in seen and isinstance(judged, StoreError):
             return StatusError(status, code_of(error))
@@ -132,12 +138,16 @@ class Connection:
         """Whether a request to this bucket has succeeded, so that the bucket exists."""
         return bucket in self._buckets
 
-    def note_written(self, where: str) -> None:
-        """Remember that this process has just written the object at `where`."""
+    def note_written(self, *where: str) -> None:
+        """Remember that the objects at these addresses have just been written."""
         now = time.monotonic()
         with self._lock:
-            self._written = {name: at for name, at in self._written.items() if now - at < retry.LAG_SECONDS}
-            self._written[where] = now
+            for name in where:
+                # The last one written stands last.
+                self._written.pop(name, None)
+                self._written[name] = now
+            while self._written and now - next(iter(self._written.values())) >= retry.LAG_SECONDS:
+                del self._written[next(iter(self._written))]
 
     def note_deleted(self, where: str) -> None:
         with self._lock:
@@ -153,6 +163,19 @@ class Connection:
         if known is None:
             known = self._conditional[bucket] = probe()
         return known
+
+
+def content_md5(body: bytes) -> str:
+    """The digest of a body as Content-MD5 gives it."""
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _send_plain_digest(params: dict[str, Any], **_: Any) -> None:
+    """Content-MD5 for the few operations that botocore gives one of the newer checksums whatever its settings."""
+    checksum = params["context"].get("checksum", {})
+    if checksum.pop("request_algorithm", None):
+        checksum.pop("request_algorithm_header", None)
+        params["headers"]["Content-MD5"] = content_md5(params["body"])
 
 
 _connections: dict[tuple[Storage, int], Connection] = {}

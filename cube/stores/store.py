@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,22 @@ class ObjectInfo:
 
     bytes: int
     etag: str | None
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What a killed writer left: no object, in no `walk`, but it takes space.
+
+    key          of the unfinished file; of the object that an upload was to become
+    bytes        that it takes
+    age_seconds  since something was last added to it, by the clock of the store
+    id           of the upload; "" where it is none
+    """
+
+    key: str
+    bytes: int
+    age_seconds: float
+    id: str = ""
 
 
 class Store(Protocol):
@@ -83,6 +99,21 @@ class Store(Protocol):
         """Keys below the folder `prefix` ("" = all), sorted. A listing may lag behind: nothing may rest on it."""
         ...
 
+    def expect(self, keys: Iterable[str]) -> None:
+        """Other processes have just written these objects: for a while, one that is not found is waited for."""
+        ...
+
+    def leftovers(self, prefix: str) -> Iterator[Leftover]:
+        """What killed writers left below the folder `prefix` ("" = all), and what others are writing just now.
+
+        Only its age tells which of both.
+        """
+        ...
+
+    def sweep(self, leftover: Leftover) -> None:
+        """Remove a leftover; one that is gone is fine."""
+        ...
+
     def public_href(self, key: str) -> str:
         """What a reader without this package opens."""
         ...
@@ -118,4 +149,13 @@ def check_key(key: str) -> str:
                 'use relative names of parts joined by "/"',
             )
         )
+    return key
+
+
+def check_leftover(key: str) -> str:
+    """`key` if it is the name of an unfinished file, so that nothing else is ever swept. Raises StoreError."""
+    folder, slash, name = key.rpartition("/")
+    if not name.startswith(TEMPORARY):
+        raise StoreError(Problem("key-invalid", "not the name of an unfinished file", repr(key[:200])))
+    check_key(folder + slash + name.removeprefix(TEMPORARY))
     return key

@@ -127,12 +127,15 @@ def test_damaged_record_is_a_traceback(toy, name, content):
 def test_zombie_holds_the_lock_for_ever(tmp_path):
     from cube import lock
 
-    code = "import sys; from cube import lock, stores; lock._acquire(stores.open_store(sys.argv[1]), None)"
+    code = (
+        "import os, sys; from cube import lock, stores; "
+        "lock.hold(lock.Place(stores.open_store(sys.argv[1]))).__enter__(); os._exit(0)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     deadline = time.monotonic() + 60
     while not (tmp_path / "lock").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    with lock.hold(open_store(tmp_path)):
+    with lock.hold(lock.Place(open_store(tmp_path))):
         pass
     process.wait()
