@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +15,7 @@ from batch.plan import ProductPlan, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
 from batch.spec import Spec
-from cube.errors import IntegrityError, Problem, RefusedError
+from cube.errors import IntegrityError, Problem, RefusedError, StoreError
 from cube.hashing import sha256
 from cube.job import Work
 from cube.layout import Block
@@ -186,22 +187,38 @@ class Maker:
     ) -> int:
         """Run the works; the largest resident set of a worker."""
         peak = 0
+        arrays, scratch = set[str](), set[str]()
         with self.reporter.product(plan, sum(len(step) for step in steps), resumed) as done:
 
             def finished(work: Work, found: Executed) -> None:
                 nonlocal peak
                 peak = max(peak, found.peak_bytes)
                 receipts.update({receipt.block: receipt for receipt in found.receipts})
+                arrays.update(f"{stage.prefix}/{name}" for each in found.receipts for name in each.objects)
+                if isinstance(work, Spill):
+                    scratch.update(f"{stage.scratch.prefix}/{name}" for name in work.leaves)
                 done(sum(receipt.bytes for receipt in found.receipts))
 
             for works in steps:
+                _await_objects(self.store, arrays)
+                _await_objects(stage.scratch.store, scratch)
                 run_step(self._client(), works, stage, finished)
+            self.store.expect(arrays)
         return peak
 
     def _tidy(self, stage: Stage) -> None:
         """Delete intermediate arrays; a listing that lags leaves some to gc."""
-        for key in list(stage.scratch.store.walk(stage.scratch.prefix)):
-            stage.scratch.store.delete(key)
+        with contextlib.suppress(StoreError):
+            for key in list(stage.scratch.store.walk(stage.scratch.prefix)):
+                stage.scratch.store.delete(key)
+
+
+def _await_objects(store: Store, keys: Collection[str]) -> None:
+    """Wait until what workers have written is seen by others: an object store may lag behind."""
+    store.expect(keys)
+    if store.url.startswith("s3://"):
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            list(pool.map(store.head, keys))
 
 
 def _prove_extent(plan: ProductPlan, receipts: Mapping[str, Receipt]) -> None:

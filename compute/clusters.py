@@ -20,6 +20,9 @@ SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.98,
+    # dask's own 64 KiB give back the memory of each array at once: asking for it anew took more time than compressing.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**26,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
     "distributed.scheduler.allowed-failures": 3,
     "distributed.admin.tick.limit": "30s",
     "distributed.comm.timeouts.connect": "60s",

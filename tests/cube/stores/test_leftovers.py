@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,12 @@ MIB = 2**20
 
 
 @pytest.fixture
-def bucket(s3_url: str, s3_storage: Storage) -> S3Store:
-    return S3Store(s3_url, s3_storage)
+def bucket(s3_url: str, s3_storage: Storage) -> Iterator[S3Store]:
+    made = S3Store(s3_url, s3_storage)
+    yield made
+    # Tests share the bucket, and some look for uploads in all of it.
+    for each in made.leftovers(""):
+        made.sweep(each)
 
 
 @pytest.fixture
