@@ -90,14 +90,17 @@ def catalogue_changes(spec: Spec, store: Store, *, only_declared: bool = False) 
     wanted: dict[str, bytes] = {}
     for name, found in sorted(items.items()):
         about = spec.collections.get(name) or CollectionSpec.model_validate({})
-        collection = compose_collection(
-            name,
-            found,
-            title=about.title or name,
-            description=about.description or about.title or name,
-            base_href=base,
-            root_title=spec.title,
-        )
+        try:
+            collection = compose_collection(
+                name,
+                found,
+                title=about.title or name,
+                description=about.description or about.title or name,
+                base_href=base,
+                root_title=spec.title,
+            )
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return {}  # an item is damaged where no plan looks; the catalogue stays as it is
         collections.append(collection)
         wanted[f"{name}/collection.json"] = object_bytes(collection)
     catalog = compose_catalog(

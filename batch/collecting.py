@@ -107,7 +107,7 @@ def _known(store: Store, path: ProductPath) -> tuple[State, State, Live | None, 
     Raises IntegrityError for records that are lost or damaged.
     """
     listed = versions_on(store, path)
-    live, before = read_live(store, path), read_state(store, path)
+    live, before = read_live(store, path, mending=True), read_state(store, path)
     if live and live.damage:
         raise IntegrityError(live.damage)
     return before, noted(after_flip(before, live.version if live else None), listed), live, listed

@@ -82,9 +82,7 @@ class Maker:
             raise RefusedError(plan.refused)
         former = _former(self.store, plan)
         state = settle(self.store, plan.path, plan.state, plan.live.version if plan.live and plan.live.item else None)
-        state = begin(
-            self.store, plan.path, state, plan.fingerprint, plan.job.frozen(), plan.core["packages"]
-        )
+        state = begin(self.store, plan.path, state, plan.fingerprint, plan.job.frozen(), plan.core["packages"])
         assert state.staged is not None
         prefix = plan.path.version(state.staged.version)
         objects = {

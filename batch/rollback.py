@@ -81,8 +81,11 @@ def release(spec: Spec, store: Store, name: str, lease: Lease) -> str | None:
     path = ProductPath(spec.products[name].collection, name)
     state = read_state(store, path)
     if state.pin is not None:
+        live = read_live(store, path, mending=True)
+        # Without the pin nothing would tell that a rollback was killed after it had replaced the item.
+        settled = after_flip(state, live.version if live and live.item else None)
         lease.check()
-        write_state(store, path, replace(state, pin=None))
+        write_state(store, path, replace(settled, pin=None))
     return state.pin
 
 

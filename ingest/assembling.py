@@ -79,14 +79,18 @@ def dtype_of(chosen: Chosen, structures: Mapping[str, Structure]) -> np.dtype[np
 
 
 def fill_of(chosen: Chosen, structures: Mapping[str, Structure], dtype: np.dtype[np.generic]) -> float | int:
-    """What stands for missing: NaN, or for integers the first file's fill, else netCDF's."""
+    """What stands for missing: NaN, or for integers the files' fill, netCDF's where they have none.
+
+    Of several the one furthest from zero, which is the least likely to be a value in the other files.
+    """
     if dtype.kind == "f":
         return float("nan")
+    limits, found = np.iinfo(str(dtype)), set()
     for hashed, native in chosen.native.items():
-        for fill in _fills(structures[hashed].variables[native]):
-            if fill == int(fill) and np.iinfo(str(dtype)).min <= fill <= np.iinfo(str(dtype)).max:
-                return int(fill)
-    return FILL_DEFAULTS[dtype.name]
+        own = _fills(structures[hashed].variables[native])
+        whole = [int(fill) for fill in own if fill == int(fill) and limits.min <= fill <= limits.max]
+        found.add(whole[0] if whole else FILL_DEFAULTS[dtype.name])
+    return max(found, key=lambda fill: (abs(fill), fill))
 
 
 def decode_of(

@@ -95,14 +95,11 @@ def longitude(values: Values, bounds: Values | None) -> Axis:
 
     A regional axis that crosses the date line stays whole and goes on past 180. Raises AxisError.
     """
-    turned = np.round((values + 180) % 360 - 180, _DECIMALS)
-    if values.min() >= -180 - 1e-6 and values.max() <= 180 + 1e-6:
-        turned = values
-    else:
-        step = _step(np.sort(values), TOLERANCE)
-        regional = step is not None and np.ptp(values) + step < _REGIONAL
-        if regional and _step(np.sort(turned), TOLERANCE) is None:
-            turned = values - 360 * np.floor((values.min() + 180) / 360)
+    inside = values.min() >= -180 - 1e-6 and values.max() <= 180 + 1e-6
+    turned = values if inside else np.round((values + 180) % 360 - 180, _DECIMALS)
+    onward = np.where(turned < 0, turned + 360, turned)
+    if _span(onward) < _REGIONAL and _span(turned) > 360 + 1e-6:
+        turned = onward
     return plain(turned, None if bounds is None else bounds + (turned - values)[:, None], _noise(values))
 
 
@@ -150,6 +147,12 @@ def rebuild(ascending: Values, noise: float, tolerance: float) -> tuple[Values, 
             if np.abs(line - ascending).max() <= noise:
                 return np.round(line, _DECIMALS), each
     return ascending[0] + step * count, step
+
+
+def _span(longitudes: Values) -> float:
+    """Degrees that regularly spaced longitudes span, the outer halves of cells included; infinite for others."""
+    step = _step(np.sort(longitudes), TOLERANCE)
+    return np.inf if step is None else float(np.ptp(longitudes)) + step
 
 
 def _noise(values: Values) -> float:

@@ -59,7 +59,7 @@ def dataset(
     if grid.plane is not None or grid.stations is not None:
         coords |= _degrees(grid)
     if grid.mapping is not None:
-        coords["crs"] = xr.Variable((), np.int32(0), grid.mapping)
+        coords["crs"] = _variable((), np.int32(0), grid.mapping)
     for name, size in others.items():
         if name == "depth" and soil is not None:
             coords |= _depth(soil)
@@ -95,14 +95,19 @@ def _ends(axis: Axis) -> tuple[float, float]:
     return float(edges.min()), float(edges.max())
 
 
+def _variable(dims: tuple[str, ...], values: Any, attrs: dict[str, Any] | None = None) -> xr.Variable:
+    # Without `fastpath` xarray imports dask.array only to see that numbers are none of its arrays.
+    return xr.Variable(dims, np.asarray(values), attrs, fastpath=True)
+
+
 def _axis(name: str, axis: Axis) -> dict[str, xr.Variable]:
     attrs: dict[str, Any] = dict(_AXES[name])
     if axis.bounds is None:
-        return {name: xr.Variable((name,), axis.values, attrs)}
+        return {name: _variable((name,), axis.values, attrs)}
     attrs["bounds"] = f"{name}_bnds"
     return {
-        name: xr.Variable((name,), axis.values, attrs),
-        f"{name}_bnds": xr.Variable((name, "bnds"), axis.bounds),
+        name: _variable((name,), axis.values, attrs),
+        f"{name}_bnds": _variable((name, "bnds"), axis.bounds),
     }
 
 
@@ -115,7 +120,7 @@ def _degrees(grid: Grid) -> dict[str, xr.Variable]:
         dims, values = tuple(grid.roles.values()), (grid.stations[0], (grid.stations[1] + 180) % 360 - 180)
     attrs = [{key: text for key, text in _AXES[name].items() if key != "axis"} for name in ("lat", "lon")]
     return {
-        name: xr.Variable(dims, np.asarray(each, np.float64), own)
+        name: _variable(dims, np.asarray(each, np.float64), own)
         for name, each, own in zip(("lat", "lon"), values, attrs, strict=True)
     }
 
@@ -131,8 +136,8 @@ def _depth(thicknesses: Sequence[float]) -> dict[str, xr.Variable]:
         "bounds": "depth_bnds",
     }
     return {
-        "depth": xr.Variable(("depth",), np.round((edges[:-1] + edges[1:]) / 2, 6), attrs),
-        "depth_bnds": xr.Variable(("depth", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)),
+        "depth": _variable(("depth",), np.round((edges[:-1] + edges[1:]) / 2, 6), attrs),
+        "depth_bnds": _variable(("depth", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)),
     }
 
 
@@ -150,12 +155,12 @@ def _other(
     if len(hashes) == 1 and hashed is not None and structure is not None:
         facts = next(facts for _, facts in files if facts.arrays.get(name) == hashed)
         own = _own(structure.variables[name])
-        made = {name: xr.Variable((name,), array(blobs[hashed]), own)}
+        made = {name: _variable((name,), array(blobs[hashed]), own)}
         bounds = bounds_of(name, structure.variables)
         if bounds and bounds in facts.arrays:
             own["bounds"] = f"{name}_bnds"
-            made[f"{name}_bnds"] = xr.Variable((name, "bnds"), array(blobs[facts.arrays[bounds]]))
-            made[name] = xr.Variable((name,), made[name].values, own)
+            made[f"{name}_bnds"] = _variable((name, "bnds"), array(blobs[facts.arrays[bounds]]))
+            made[name] = _variable((name,), made[name].values, own)
         return made
     if len(hashes) > 1:
         findings.problem(
@@ -165,7 +170,7 @@ def _other(
             "values of different levels would be joined as one",
             "make one product of each",
         )
-    return {name: xr.Variable((name,), np.arange(1, size + 1, dtype=np.int32), {"long_name": f"number of {name}"})}
+    return {name: _variable((name,), np.arange(1, size + 1, dtype=np.int32), {"long_name": f"number of {name}"})}
 
 
 def _scalars(
@@ -185,8 +190,8 @@ def _scalars(
         bounds = bounds_of(name, structure.variables)
         if bounds and bounds in facts.arrays:
             attrs["bounds"] = f"{name}_bnds"
-            made[f"{name}_bnds"] = xr.Variable(("bnds",), array(blobs[facts.arrays[bounds]]))
-        made[name] = xr.Variable((), float(array(blobs[hashed])), attrs)
+            made[f"{name}_bnds"] = _variable(("bnds",), array(blobs[facts.arrays[bounds]]))
+        made[name] = _variable((), float(array(blobs[hashed])), attrs)
     return made
 
 

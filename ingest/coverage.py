@@ -5,6 +5,7 @@ Works on ordinals only; what is compared or built from them is the caller's.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,9 @@ def window(period: Period | None, step: Step, calendar: str) -> tuple[int, int]:
     if period is not None and period.start is not None:
         low = ordinal_of(parse_date(period.start, calendar), step, calendar)
     if period is not None and period.end is not None:
-        high = ordinal_of(parse_date(period.end, calendar, end=True), step, calendar)
+        # The last hour of the last date, because a period that holds it is not over before.
+        last = parse_date(period.end, calendar, end=True) - datetime.timedelta(hours=1)
+        high = ordinal_of(last, step, calendar) + 1
     return low, high
 
 

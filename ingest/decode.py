@@ -32,6 +32,10 @@ class NegativeValueError(ValueError):
     """A value below zero where only rounding noise may be."""
 
 
+class FillTakenError(ValueError):
+    """A valid integer that other files use for missing ones."""
+
+
 def decode(raw: Array, rule: Decode, lengths: Sequence[float] = (), rejected: NDArray[np.bool_] | None = None) -> Array:
     """Published values of raw ones, shape as given.
 
@@ -39,7 +43,8 @@ def decode(raw: Array, rule: Decode, lengths: Sequence[float] = (), rejected: ND
     lengths   seconds of each step, by which sums are divided
     rejected  values that the file's quality flag rejects, of the shape of `raw`
 
-    Raises NegativeValueError where values are negative beyond the rule's tolerance.
+    Raises NegativeValueError where values are negative beyond the rule's tolerance, FillTakenError where a number that
+    is not missing is the one that stands for missing.
     """
     if rule.unsigned:
         raw = raw.view(raw.dtype.str.replace("i", "u"))
@@ -48,6 +53,9 @@ def decode(raw: Array, rule: Decode, lengths: Sequence[float] = (), rejected: ND
         missing = rejected if missing is None else missing | rejected
     if rule.fill is not None:
         values = raw.astype(rule.dtype)
+        taken = values == rule.fill
+        if (taken if missing is None else taken & ~missing).any():
+            raise FillTakenError(f"{rule.fill} is a value there, and stands for missing in the product")
         if missing is not None:
             values[missing] = rule.fill
         return values

@@ -18,7 +18,7 @@ from ingest import times
 from ingest.opening import NativeFile
 from ingest.roles import Roles, VariableFacts, assign, bounds_of, is_time, map_dims
 
-FACTS_REVISION = 1
+FACTS_REVISION = 2
 """Raised when the same file gives other facts: cached ones are then gathered again."""
 
 _KEPT = (
@@ -283,7 +283,8 @@ def _times(native: NativeFile, group: str, structure: Structure) -> dict[str, An
         if roles.time_bounds:
             bounds = variables[roles.time_bounds]
             edges = np.atleast_2d(native.read(f"{group}/{roles.time_bounds}"))
-            own = times.seconds(edges, bounds.text("units") or units, calendar)
+            # Some archives give the end first.
+            own = np.sort(times.seconds(edges, bounds.text("units") or units, calendar), axis=-1)
             if own.shape == (len(values), 2) and (own[:, 1] > own[:, 0]).all():
                 found |= {"starts": pack(own[:, 0]), "ends": pack(own[:, 1])}
         return found

@@ -19,7 +19,7 @@ from cube.rechunk import Rechunked, Slices, rechunk_works
 from cube.template import ArraySpec, Template
 from ingest.archive import Archive, ArchiveFile, ArchiveVariable, Piece
 from ingest.discovery import Found, discover
-from ingest.opening import local
+from ingest.opening import at_rest, local
 from ingest.options import IngestOptions
 from ingest.preflight import inspect
 from ingest.reading import read
@@ -176,6 +176,7 @@ class IngestJob(Job):
         natives = {piece.decode.variable for each in self.archive.variables.values() for piece in each.pieces}
         try:
             with contextlib.ExitStack() as stack:
+                stack.enter_context(at_rest(self.archive.files))
                 files = [
                     ReferencedFile(stack.enter_context(local(file)), f"{base}/{file.name}", file.sha256, file.bytes)
                     for file in _in_time_order(self.archive)

@@ -162,7 +162,7 @@ def _step(
         return found
     if files.source.time.step or found is not None:
         return Step.parse(files.source.time.step) if files.source.time.step else found
-    if len(every) == 1 and wanted is not None:
+    if len(every) <= 2 and wanted is not None:
         return Step.parse(wanted)
     where = listed(files.names[number] for number in files.good)
     if len(every) == 1:

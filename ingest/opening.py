@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +101,36 @@ def _now(path: str) -> Stamp | None:
         return None
 
 
+@contextmanager
+def at_rest(files: Sequence[ArchiveFile]) -> Iterator[None]:
+    """Prove that files on disk can be read and are the listed ones, before and after others read them by their paths.
+
+    Raises InputError with all that are not; what went wrong meanwhile is then no news.
+    """
+    _prove(files)
+    try:
+        yield
+    finally:
+        _prove(files)
+
+
+def _prove(files: Sequence[ArchiveFile]) -> None:
+    problems: list[Problem] = []
+    for file in files:
+        # The local copy of a remote file is proven by its sha256.
+        if is_remote(file.location):
+            continue
+        try:
+            with held(file.location, file.stamp, file.name):
+                pass
+        except InputError as error:
+            problems += error.problems
+        except OSError as error:
+            problems.append(unreadable(file.name, error))
+    if problems:
+        raise InputError(problems)
+
+
 def check_length(descriptor: int) -> None:
     """Raise OSError for an empty or truncated file that netCDF would read as zeros."""
     with os.fdopen(os.dup(descriptor), "rb") as file:
@@ -122,12 +152,17 @@ def check_length(descriptor: int) -> None:
 
 @contextmanager
 def local(file: ArchiveFile) -> Iterator[Path]:
-    """Where an archive file can be read on this machine: a copy with a proven sha256 stands for a remote one."""
+    """Where an archive file can be read on this machine: a copy with a proven sha256 stands for a remote one.
+
+    Raises InputError where a remote file changed or cannot be fetched, StoreError where its server fails.
+    """
+    path = Path(file.location)
     if is_remote(file.location):
-        with fetched(file) as path:
-            yield path
-    else:
-        yield Path(file.location)
+        try:
+            path = fetched(file)
+        except OSError as error:
+            raise InputError(unreadable(file.name, error)) from error
+    yield path
 
 
 class NativeFile:
@@ -173,12 +208,12 @@ class NativeFile:
 @contextmanager
 def opened(file: ArchiveFile) -> Iterator[NativeFile]:
     """An archive file, open for reading. Raises InputError where it changed or cannot be read."""
-    if is_remote(file.location):
-        with local(file) as path, NativeFile(str(path)) as native:
-            yield native
-        return
     try:
-        with held(file.location, file.stamp, file.name), NativeFile(file.location) as native:
-            yield native
+        if is_remote(file.location):
+            with local(file) as path, NativeFile(str(path)) as native:
+                yield native
+        else:
+            with held(file.location, file.stamp, file.name), NativeFile(file.location) as native:
+                yield native
     except OSError as error:
         raise InputError(unreadable(file.name, error)) from error

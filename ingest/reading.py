@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cube.errors import InputError, Problem
 from ingest.archive import ArchiveVariable, Decode, Piece
-from ingest.decode import NegativeValueError, decode, reduce_steps
+from ingest.decode import FillTakenError, NegativeValueError, decode, reduce_steps
 from ingest.gridmap import GridMap
 from ingest.opening import NativeFile, opened, unreadable
 
@@ -41,6 +41,17 @@ def read(variable: ArchiveVariable, pieces: Sequence[Piece], window: Mapping[str
                             file.name,
                             "an undeclared fill value would be taken for data",
                             "correct the file, or add the value to the source's `sentinels`",
+                        )
+                    ) from None
+                except FillTakenError as error:
+                    raise InputError(
+                        Problem(
+                            "value-fill",
+                            f"{variable.name}: {error}",
+                            file.name,
+                            "data would be taken for missing values",
+                            "make one product of the files of each fill value, or leave the variable out with "
+                            "`variables`",
                         )
                     ) from None
                 except (RuntimeError, IndexError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import hashlib
 import os
 import tempfile
@@ -11,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cube.errors import InputError, Problem
+from cube.errors import InputError, MissingObjectError, Problem, StoreError
 from cube.stores import ObjectInfo, Storage, Store, open_store
 from ingest.archive import ArchiveFile
 
@@ -34,9 +36,23 @@ def place(location: str, storage: Storage | None) -> tuple[Store, str]:
 
 
 def information(location: str, storage: Storage | None) -> ObjectInfo | None:
-    """Size and ETag of a remote file, None where there is none."""
+    """Size and ETag of a remote file, None where there is none. Raises PermissionError, StoreError."""
     store, key = place(location, storage)
-    return store.head(key)
+    with _as_files_fail():
+        return store.head(key)
+
+
+@contextmanager
+def _as_files_fail() -> Iterator[None]:
+    """What a server says of one file, as the OSError of a file system; StoreError where the server itself fails."""
+    try:
+        yield
+    except MissingObjectError:
+        raise FileNotFoundError(errno.ENOENT, "no such object") from None
+    except StoreError as error:
+        if error.problems[0].code != "store-permission":
+            raise
+        raise PermissionError(errno.EACCES, "refused") from None
 
 
 def stamp_of(info: ObjectInfo) -> tuple[int | str, ...]:
@@ -56,7 +72,10 @@ def scratch_folder() -> Path:
 
 
 def download(location: str, storage: Storage | None, size: int) -> tuple[Path, str]:
-    """Fetch a file of `size` bytes; its path in the scratch folder, named by its sha256, and that sha256."""
+    """Fetch a file of `size` bytes; its path in the scratch folder, named by its sha256, and that sha256.
+
+    Raises OSError where it is gone or may not be read, StoreError where the server fails.
+    """
     store, key = place(location, storage)
     folder = scratch_folder()
     _make_room(folder, size)
@@ -64,7 +83,8 @@ def download(location: str, storage: Storage | None, size: int) -> tuple[Path, s
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".fetching-", delete=False) as file:
         try:
             for start in range(0, size, PART_BYTES):
-                part = store.get(key, start, min(start + PART_BYTES, size))
+                with _as_files_fail():
+                    part = store.get(key, start, min(start + PART_BYTES, size))
                 digest.update(part)
                 file.write(part)
             file.close()
@@ -76,13 +96,13 @@ def download(location: str, storage: Storage | None, size: int) -> tuple[Path, s
     return path, digest.hexdigest()
 
 
-@contextmanager
-def fetched(file: ArchiveFile) -> Iterator[Path]:
-    """A local copy of a remote file whose sha256 is proven. Raises InputError where the file is no longer the same."""
+def fetched(file: ArchiveFile) -> Path:
+    """A local copy of a remote file whose sha256 is proven.
+
+    Raises InputError where the file is no longer the same, and as `download` does.
+    """
     path = scratch_folder() / file.sha256
-    try:
-        os.utime(path)  # in use: not to be removed
-    except FileNotFoundError:
+    if not _is_kept(path, file):
         path, sha256 = download(file.location, file.storage, file.bytes)
         info = information(file.location, file.storage)
         if sha256 != file.sha256 or info is None or info.bytes != file.bytes:
@@ -94,8 +114,25 @@ def fetched(file: ArchiveFile) -> Iterator[Path]:
                     "old and new values would be mixed in one product",
                     "wait until the archive is at rest, then run the same command again",
                 )
-            ) from None
-    yield path
+            )
+    return path
+
+
+def _is_kept(path: Path, file: ArchiveFile) -> bool:
+    """Whether the scratch folder holds the file, whole: a power cut may have left a copy that is shorter, or zeros."""
+    try:
+        os.utime(path)  # in use: not to be removed
+        status = path.stat()
+        return status.st_size == file.bytes and _sha256(path, status.st_ino) == file.sha256
+    except FileNotFoundError:
+        return False
+
+
+@functools.lru_cache(maxsize=2**16)
+def _sha256(path: Path, inode: int) -> str:
+    """Of a copy, which nobody changes: read whole once a process."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _make_room(folder: Path, size: int) -> None:

@@ -27,9 +27,9 @@ from batch.command import EXIT_CODES, main
 from batch.reporting import Reporter
 from batch.spec import load_spec
 from cube.catalogue import Cube
+from cube.live import read_live
 from cube.stores import open_store
 from cube.verify import verify
-from cube.live import read_live
 from cube.versions import ProductPath
 from ingest.sources import SOURCES
 from tests.batch.toy import Toy

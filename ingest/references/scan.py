@@ -132,9 +132,10 @@ def _stored(facts: Facts, array: ManifestArray) -> Stored:
 def _parse(file: ReferencedFile, others: list[str], variables: Sequence[str], hdf5: bool) -> dict[str, ManifestArray]:
     parser = HDFParser(drop_variables=others) if hdf5 else NetCDF3Parser(skip_variables=others)
     # Rooted at the folder, so that no character of its path is read as part of a URL.
-    registry = ObjectStoreRegistry({"file://": LocalStore(file.path.resolve().parent)})
+    path = file.path.resolve()
+    registry = ObjectStoreRegistry({"file://": LocalStore(path.parent)})
     # The public to_virtual_dataset opens the file once more as Zarr, at three times the cost of parsing it.
-    arrays = parser(f"file:///{file.path.name}", registry)._group.arrays
+    arrays = parser(f"file:///{path.name}", registry)._group.arrays
     return {name: arrays[name].rename_paths(file.href) for name in variables}
 
 

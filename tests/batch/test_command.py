@@ -49,7 +49,15 @@ def test_machine_cannot_read_the_outcome(run):
     built = json.loads(run("build", "--json").stdout)
     assert [each["name"] for each in built["built"]] == ["rain", "dry"]
     again = json.loads(run("build", "--json").stdout)
-    assert again == {"built": [], "current": ["rain", "dry"], "exit_code": 0, "failed": {}, "waiting": {}, "held": {}, "undeclared": []}
+    assert again == {
+        "built": [],
+        "current": ["rain", "dry"],
+        "exit_code": 0,
+        "failed": {},
+        "waiting": {},
+        "held": {},
+        "undeclared": [],
+    }
 
 
 def test_plan_writes_or_hides_why(run, tmp_path):

@@ -8,12 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from cube.axes import Step, TimeAxis
 from cube.job import WORKER_BYTES, BlockTask
-from cube.layout import Part, time_layout
+from cube.layout import Part, map_layout, time_layout
+from cube.maps import map_works
+from cube.options import LayoutOptions
+from cube.reading import VersionRef
 from cube.rechunk import Gather, Rechunked, Spill, rechunk_works
+from cube.shards import encode_block
 from cube.stage import Scratchpad
 from cube.stores import open_store
+from cube.structure import structure
+from cube.template import ArraySpec, Template
 
 
 class Nothing:
@@ -74,3 +82,38 @@ def test_intermediate_arrays_are_copied_over_and_over(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back, strided)
     assert put < 1.2 * values.nbytes
     assert got < 1.2 * values.nbytes
+
+
+@pytest.mark.xfail(strict=True, reason="a whole window is decoded beside the buffer that it is copied to")
+def test_reading_for_maps_doubles_the_buffer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cube.layout.SHARD_BYTES", 2**19)
+    monkeypatch.setattr("cube.layout.CHUNK_BYTES", 2**16)
+    shape = (2000, 40, 50)
+    values = np.random.default_rng(0).random(shape, dtype=np.float32)
+    spec = ArraySpec(("time", "lat", "lon"), shape, np.dtype("f4"))
+    coords = xr.Dataset(coords={"lat": ("lat", np.arange(40.0)), "lon": ("lon", np.arange(50.0))})
+    template = Template({"pr": spec}, coords, TimeAxis(0, 2000, Step("day"), "standard"), ("lat", "lon"), (("pr",),))
+    layout = template.layout(LayoutOptions())
+    maps = map_layout(layout, {"pr": template.part("pr")}, time="time")
+    store = open_store(tmp_path)
+    objects = structure(template, layout, {})
+    (group,) = layout.groups
+    for block in layout.blocks():
+        part = group.slices(block)
+        data = xr.DataArray(values[part["time"], part["lat"], part["lon"]], dims=spec.dims)
+        objects |= encode_block({"pr/zarr.json": objects["pr/zarr.json"]}, group, block, {"pr": data})
+    for key, data in objects.items():
+        store.put(f"v/time.zarr/{key}", data)
+    tasks = [BlockTask(block, "key") for block in maps.blocks()]
+    ((work, *_), *_) = map_works(template, layout, maps, VersionRef(store, "v"), tasks, 2**30)
+    out = np.empty(shape, np.float32)
+    window = {dim: slice(0, size) for dim, size in zip(spec.dims, shape, strict=True)}
+    work.source.reader.read(window, np.empty_like(out), 0)  # what is imported and cached is no part of it
+    tracemalloc.start()
+    try:
+        work.source.reader.read(window, out, 0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(out, values)
+    assert peak < out.nbytes / 2
