@@ -14,25 +14,13 @@ from pathlib import Path
 from types import ModuleType
 
 import click
-import numpy as np
 import pytest
-import xarray as xr
 import yaml
-import zarr
-from zarr.errors import ChunkNotFoundError
 
 from batch import jobs
-from batch.build import build
 from batch.command import EXIT_CODES, main
-from batch.reporting import Reporter
 from batch.spec import load_spec
-from cube.catalogue import Cube
-from cube.live import read_live
-from cube.stores import open_store
-from cube.verify import verify
-from cube.versions import ProductPath
 from ingest.sources import SOURCES
-from tests.batch.toy import Toy
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -178,79 +166,3 @@ def test_job_of_the_page_does_not_work(
     monkeypatch.setitem(jobs.JOBS, "monthly", job)
     monkeypatch.setitem(jobs.OPTIONS, "monthly", job.Options)
     example("tests.compute.test_monthly").test_totals_differ_from_those_of_xarray(tmp_path, monkeypatch, calendar)
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def _swap(path: Path) -> None:
-    other = path.parents[2] / "1" / "0" / "0"
-    one, two = path.read_bytes(), other.read_bytes()
-    path.write_bytes(two)
-    other.write_bytes(one)
-
-
-@pytest.mark.parametrize(
-    ("name", "harm", "plain", "strict"),
-    [
-        ("pr/c/0/0/0", Path.unlink, "fill", ChunkNotFoundError),
-        ("time/c/0", Path.unlink, "1970", ChunkNotFoundError),
-        ("pr/c/0/0/0", _truncate, ValueError, ValueError),
-        ("pr/c/0/0/0", _flip, ValueError, ValueError),
-        ("pr/c/0/0/0", _swap, "swapped", "swapped"),
-    ],
-    ids=["missing", "missing time", "truncated", "flipped", "swapped"],
-)
-def test_readers_see_something_else_than_the_page_says(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    name: str,
-    harm: Callable[[Path], None],
-    plain: str | type[Exception],
-    strict: str | type[Exception],
-) -> None:
-    monkeypatch.setitem(jobs.JOBS, "toy", Toy)
-    (tmp_path / "cube.yaml").write_text(
-        "title: Toy\nstore: ./cube\ncluster: {kind: local, workers: 0}\nproducts:\n"
-        "  rain: {job: toy, collection: inputs, days: 732, first: 365, layout: {segment: 1 years}}\n"
-    )
-    spec = load_spec(tmp_path / "cube.yaml", {"toy": Toy.Options})
-    assert not build(spec, ["rain"], Reporter(quiet=True)).failed
-    store, path = open_store(tmp_path / "cube"), ProductPath("inputs", "rain")
-    live = read_live(store, path)
-    assert live is not None
-    group = tmp_path / "cube" / path.version(live.version) / "time.zarr"
-    with xr.open_zarr(group) as sound:
-        sound.load()
-
-    harm(group / name)
-
-    def seen() -> str:
-        with xr.open_zarr(group) as found:
-            found.load()
-        if found["time"].values[0] != sound["time"].values[0]:
-            return str(found["time"].values[0])[:4]
-        if np.isnan(found["pr"].values[:366]).all():
-            return "fill"
-        return "swapped" if np.array_equal(found["pr"].values[:366], sound["pr"].values[366:]) else "sound"
-
-    for expected, settings in ((plain, {}), (strict, {"array.read_missing_chunks": False})):
-        with zarr.config.set(settings):
-            if isinstance(expected, str):
-                assert seen() == expected
-            else:
-                with pytest.raises(expected):
-                    seen()
-    if isinstance(strict, type):
-        with pytest.raises(strict):
-            Cube(tmp_path / "cube")["rain"].load()
-    quick = verify(store, path, live.version, live.manifest)
-    assert bool(quick.problems) == (harm in (Path.unlink, _truncate))
-    assert verify(store, path, live.version, live.manifest, deep=True).problems

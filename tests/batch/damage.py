@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 
 import ingest.references
-from tests.batch.series import MONTH, YEAR, Series, linked, small_blocks
+from batch.command import main
+from cube.versions import ProductPath
+from tests.batch.series import MONTH, YEAR, Series, dry_days, linked, name_of, series, small_blocks
 
 DAYS = range(2 * YEAR + MONTH)
 """Two segments and a month: shards of equal size, since the values cannot be compressed."""
 SPAN = 4 * MONTH
 """Days of one archive file."""
+ALL_BLOCKS = 3 * 2 + 5
+"""Of series, two to a segment, and of maps."""
+RAIN = ProductPath("inputs", "rain")
+FIRST_YEAR = {name_of(range(day, day + SPAN)) for day in range(0, YEAR, SPAN)}
+"""Its files."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +140,18 @@ def damage(path: Path, how: str, other: bytes = b"") -> None:
     path.unlink()
     if how != "deleted":
         path.write_bytes(HOW[how](data, other))
+
+
+def verified(project: Series, *options: str) -> tuple[int, list[str]]:
+    """Exit code of `cube verify`, and what it names."""
+    project.spec()
+    result = CliRunner().invoke(main, ["verify", "--json", *options, "--spec", str(project.folder / "cube.yaml")])
+    return result.exit_code, [each["where"] for found in json.loads(result.stdout) for each in found["problems"]]
+
+
+def assert_whole(project: Series, days: int = DAYS.stop) -> None:
+    assert verified(project, "--deep") == (0, [])
+    expected = series("pr", range(days))
+    for layout in ("time", "map"):
+        np.testing.assert_array_equal(project.open(layout=layout)["pr"].values, expected)
+    np.testing.assert_array_equal(project.open("dry", "metrics")["dry_days"].fillna(-1).values, dry_days(days))

@@ -228,7 +228,7 @@ def rounding(file: File, name: str, units: str) -> float:
     return 4 * SINGLE * (largest + abs(stored.offset or 0.0) + abs(add)) / factor * wanted
 
 
-EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=30, suppress_health_check=list(HealthCheck))
 
 
 @EXAMPLES
