@@ -250,6 +250,10 @@ class Lifetimes(RuleBasedStateMachine):
         self.kept = [each for each in self.kept if each in stay]
         self.abandoned = [each for each in self.abandoned if each in stay]
         self.out = {version: age for version, age in self.out.items() if version in stay}
+        # The name of a version that is gone is free for another attempt.
+        self.holds = {version: options for version, options in self.holds.items() if version in stay}
+        self.sealed &= stay
+        self.damaged &= stay
         if self.reader and self.reader[0] not in stay:
             self.reader = None
 

@@ -92,6 +92,17 @@ def test_some_flipped_bit_of_a_record_is_not_found(sound, rain, kind):
         assert sound.kinds[kind].key in [problem.where for problem in found.problems], position
 
 
+def test_item_without_one_of_its_fields_is_a_traceback(rain):
+    path = rain.folder / "cube/inputs/rain/rain.json"
+    item = json.loads(path.read_bytes())
+    path.unlink()
+    for field in item:
+        path.write_text(json.dumps({each: value for each, value in item.items() if each != field}))
+        assert verify(open_store(rain.folder / "cube"), RAIN).problems
+        outcome = rain.build()
+        assert (outcome.exit_code, outcome.built) in ((0, []), (6, []))
+
+
 @pytest.mark.parametrize(
     ("kind", "how"),
     often(
