@@ -1,8 +1,8 @@
 """Blocks as shards: byte for byte the objects that zarr-python writes, made in one pass over the data.
 
 zarr-python gathers one inner chunk after the other out of a block that mostly is a view of a larger array, and copies
-what is encoded four times over. Here the block is put in the order of its inner chunks once, in pieces that stay in the
-processor's cache, and cells without value are counted while they are there.
+what is encoded four times over. Here a row of inner chunks is put in order at once, in pieces that stay in the
+processor's cache and in memory that is used again, and cells without value are counted while they are there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +76,16 @@ def encode_variable(name: str, metadata: bytes, group: Group, block: Block, valu
     values    the block's part of the variable, in the array's own dimension order and dtype
     """
     form = _Form.of(metadata)
-    chunks = _by_chunk(values, form)
+    codec = numcodecs.Blosc(CODEC["cname"], CODEC["clevel"], numcodecs.Blosc.BITSHUFFLE, typesize=form.dtype.itemsize)
+    chunks: dict[tuple[int, ...], bytes] = {}
+    missing = 0
+    for place, chunk in _inner_chunks(values, form):
+        chunks[place] = codec.encode(chunk)
+        missing += _missing(chunk, form)
+    # Chunks at the array's edge are made whole with fill.
+    padding = len(chunks) * math.prod(form.chunk) - values.size
     index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
     key = "/".join([name, "c", *(str(index.get(dim, 0)) for dim in form.dims)])
-    missing = sum(_missing(chunk, form) for chunk in chunks.reshape(-1, *form.chunk))
-    # Chunks at the array's edge are made whole with fill.
-    padding = chunks.size - values.size
     return Encoded({key: _shard(chunks, form)}, max(0, missing - padding))
 
 
@@ -99,27 +103,27 @@ def encode_block(
     return shards
 
 
-def _by_chunk(values: Array, form: _Form) -> Array:
-    """The values in the order of inner chunks: shape (chunks along each dimension..., size of a chunk...)."""
-    rank = values.ndim
+def _inner_chunks(values: Array, form: _Form) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Each inner chunk, contiguous and whole, with its place in the shard; valid until the next one is asked for."""
+    if not form.chunk:
+        yield (), values
+        return
     counts = tuple(math.ceil(n / size) for n, size in zip(values.shape, form.chunk, strict=True))
-    whole = tuple(count * size for count, size in zip(counts, form.chunk, strict=True))
-    if whole != values.shape:
-        padded = np.full(whole, form.fill, form.dtype)
-        padded[tuple(slice(0, n) for n in values.shape)] = values
-        values = padded
-    # Dimensions as pairs (which chunk, where in it), then all of the first before all of the second.
-    pairs = [n for pair in zip(counts, form.chunk, strict=True) for n in pair]
-    ordered = values.reshape(pairs).transpose([*range(0, 2 * rank, 2), *range(1, 2 * rank, 2)])
-    if not rank:
-        return values
-    chunks = np.empty(ordered.shape, form.dtype)
-    steps = form.chunk[0]
-    piece = max(1, _PIECE_BYTES * steps // max(1, chunks.nbytes))
-    for start in range(0, steps, piece):
-        part = (*(slice(None),) * rank, slice(start, start + piece))
-        chunks[part] = ordered[part]
-    return chunks
+    last, width = counts[-1], form.chunk[-1]
+    chunks = np.empty((last, *form.chunk), form.dtype)
+    piece = max(1, _PIECE_BYTES * form.chunk[0] // max(1, chunks.nbytes))
+    for place in np.ndindex(*counts[:-1]):
+        row = values[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, form.chunk, strict=False))]
+        whole = (*form.chunk[:-1], last * width)
+        if row.shape != whole:
+            padded = np.full(whole, form.fill, form.dtype)
+            padded[tuple(slice(0, n) for n in row.shape)] = row
+            row = padded
+        ordered = np.moveaxis(row.reshape(*form.chunk[:-1], last, width), -2, 0)
+        for start in range(0, form.chunk[0], piece):
+            chunks[:, start : start + piece] = ordered[:, start : start + piece]
+        for i, chunk in enumerate(chunks):
+            yield (*place, i), chunk
 
 
 def _missing(chunk: Array, form: _Form) -> int:
@@ -128,21 +132,17 @@ def _missing(chunk: Array, form: _Form) -> int:
     return int(np.count_nonzero(np.isnan(chunk))) if chunk.dtype.kind == "f" else 0
 
 
-def _shard(chunks: Array, form: _Form) -> bytes:
+def _shard(chunks: Mapping[tuple[int, ...], bytes], form: _Form) -> bytes:
     """Encoded inner chunks and their index (Zarr v3 sharding_indexed, index at the end, both with crc32c)."""
-    codec = numcodecs.Blosc(CODEC["cname"], CODEC["clevel"], numcodecs.Blosc.BITSHUFFLE, typesize=form.dtype.itemsize)
-    counts = chunks.shape[: len(form.chunk)]
-    filled = dict(zip(np.ndindex(*counts), chunks.reshape(-1, *form.chunk), strict=True))
     grid = tuple(size // chunk for size, chunk in zip(form.shard, form.chunk, strict=True))
     index = np.full((*grid, 2), _ABSENT, "<u8")
     parts: list[bytes] = []
     offset = 0
     for place in _z_order(grid):
-        if place in filled:
-            encoded = codec.encode(filled[place])
-            parts += [encoded, _crc32c(encoded)]
-            index[place] = offset, len(encoded) + 4
-            offset += len(encoded) + 4
+        if place in chunks:
+            parts += [chunks[place], _crc32c(chunks[place])]
+            index[place] = offset, len(chunks[place]) + 4
+            offset += len(chunks[place]) + 4
     table = index.tobytes()
     return b"".join([*parts, table, _crc32c(table)])
 

@@ -56,6 +56,7 @@ RANGES = {"tas": (230.0, 320.0), "pr": (0.0, 90.0), "amount": (0.0, 90.0), "thic
 EPOCHS = (
     "since 1970-01-01",
     "since 1900-01-01 00:00:00",
+    "since 1900-01-01 01:00:00",  # days of it are no whole numbers in single precision
     "since 1850-1-1",
     "since 2000-01-01T12:00:00Z",
     "since 1583-10-16 00:00:00",

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import xarray as xr
 from click.testing import CliRunner
 
 from batch import build as building
@@ -119,34 +118,6 @@ def test_unmounted_archive_publishes_less(project):
     assert "would end at 2000-01-02" in result.output
     assert (project.folder / "cube/inputs/rain/rain.json").read_bytes() == before
     assert project.run("build", "--allow-retraction", rain={}).exit_code == 0
-
-
-@pytest.mark.parametrize("change", ["replace", "truncate", "remove"])
-def test_file_that_moves_between_look_and_read_is_published(project, monkeypatch, change):
-    project.archive("rain")
-    path = project.folder / "rain" / "rain_20000103.nc"
-    real = building.run_step
-
-    def moved(*arguments):
-        if change == "remove":
-            path.unlink()
-        elif change == "truncate":
-            os.truncate(path, path.stat().st_size // 2)
-        else:
-            write_day(project.folder / "rain", 2, values=rain(99))
-        return real(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(building, "run_step", moved)
-        result = project.run("build", rain={})
-    assert result.exit_code == 3, result.output
-    assert "rain_20000103.nc" in result.output
-    assert project.published() == []
-    write_day(project.folder / "rain", 2)
-    assert project.run("build", rain={}).exit_code == 0
-    version = json.loads((project.folder / "cube/inputs/rain/rain.json").read_text())["properties"]["version"]
-    found = xr.open_zarr(project.folder / "cube/inputs/rain" / version / "time.zarr")["pr"].values
-    np.testing.assert_array_equal(found, np.stack([rain(day) for day in range(5)]))
 
 
 @pytest.fixture

@@ -162,15 +162,15 @@ def assert_values(project: Series, end: int, changed: dict[int, int] | None = No
 
 @pytest.mark.parametrize(
     ("passes", "names"),
-    often((1, ("pr",)), (2, ("pr", "tas")), all_of=itertools.product([1, 2], [("pr",), ("pr", "tas")])),
+    often((2, ("pr", "tas")), all_of=itertools.product([1, 2], [("pr",), ("pr", "tas")])),
 )
 def test_growth_reads_the_past_or_ends_in_another_version(rain, monkeypatch, tmp_path_factory, passes, names):
     if passes == 2:
         two_passes(monkeypatch)
     rain.names = names
-    rain.write(range(2 * YEAR - 10), 4 * MONTH)
+    rain.write(range(2 * YEAR - 2), 4 * MONTH)
     rain.build()
-    for start, stop in itertools.pairwise([2 * YEAR - 10, 2 * YEAR - 9, 2 * YEAR + 2, 2 * YEAR + 3, 3 * YEAR + 5]):
+    for start, stop in itertools.pairwise([2 * YEAR - 2, 2 * YEAR + 1, 2 * YEAR + 2, 3 * YEAR + 1]):
         before = {name: (rain.root() / name).stat().st_ino for name in rain.objects() if ".zarr/" in name}
         new = rain.write(range(start, stop), 1 if stop - start < MONTH else MONTH)
         outcome = rain.build()
@@ -294,7 +294,6 @@ def test_removed_file_is_published_as_missing(changing, gaps):
     ("passes", "days"),
     often(
         (1, range(400, 450)),
-        (1, range(300, 360)),
         (2, range(300, 360)),
         all_of=itertools.product([1, 2], [range(400, 450), range(300, 360), range(340, 390)]),
     ),

@@ -133,12 +133,14 @@ def by_catalogue(cube: Path) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("kind", ["manifest", "mark", "state"])
-@pytest.mark.parametrize("how", DAMAGES)
-def test_records_of_builders_are_in_a_readers_way(sound, cube, kind, how):
-    sound.damage(cube, kind, how)
-    assert_documented(kind, how, RIGHT)
-    assert seen(lambda: by_catalogue(cube)) == RIGHT
-    assert seen(lambda: cic.open(cube)["rain"]) == RIGHT
+def test_records_of_builders_are_in_a_readers_way(sound, cube, kind):
+    path = cube / sound.kinds[kind].key
+    for how in DAMAGES:
+        sound.damage(cube, kind, how)
+        assert_documented(kind, how, RIGHT)
+        assert seen(lambda: by_catalogue(cube)) == RIGHT
+        path.unlink(missing_ok=True)
+        path.hardlink_to(sound.folder / "cube" / sound.kinds[kind].key)
 
 
 @pytest.mark.parametrize("kind", ["shard", "dates"])

@@ -306,7 +306,7 @@ def test_the_base_of_these_tests_is_sound(load: Load) -> None:
             "source: tamsat\n    layout: {segment: 10}",
             "cube.yaml:17 products.rain.layout.segment",
             "spec-value",
-            'a segment is a number of years such as "10 years", found 10',
+            'a segment is a number of years such as "10 years", or auto; found 10',
             "",
         ),
         (

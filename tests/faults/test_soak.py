@@ -34,7 +34,7 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
     def say(text: str) -> None:
         with capsys.disabled():
-            sys.stderr.write(f"\n{text}\n")
+            sys.stderr.write(f"\n{text}")
 
     return say
 
@@ -55,6 +55,7 @@ def test_lives_of_cubes_that_are_killed_again_and_again(
                 raise
             died.update(life.deaths)
             lives += 1
+            tell(f"life {lives} ({where}): {life.deaths.total()} kills")
     tell(f"FAULTS_SEED={SEED}, {lives} lives\n{table(deaths)}")
 
 
