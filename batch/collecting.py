@@ -12,7 +12,7 @@ from cube.disposal import ABANDONED_DAYS, age_days, delete_all, dispose, doomed,
 from cube.errors import BusyError, CubeError, IntegrityError
 from cube.live import Live, read_live
 from cube.lock import Lease
-from cube.stage import Scratchpad
+from cube.scratch import Scratchpad
 from cube.stores import Store
 from cube.versions import ProductPath, State, after_flip, read_state, write_state
 

@@ -24,8 +24,9 @@ from cube.maps import map_sources
 from cube.reading import VersionRef
 from cube.rechunk import Gather, Slab, Spill
 from cube.retraction import retractions
+from cube.scratch import Scratchpad
 from cube.sealing import seal, write_objects
-from cube.stage import PARALLEL_REQUESTS, Executed, Receipt, Scratchpad, Stage
+from cube.stage import PARALLEL_REQUESTS, Executed, Receipt, Stage
 from cube.stores import Store, open_store
 from cube.structure import structure
 from cube.versions import TOMBSTONE, begin, publish, settle

@@ -18,7 +18,7 @@ from benchmarks.measure import Measured, Table, interleaved, median, ratio, run_
 from benchmarks.rechunkers import CANDIDATES, DIMS, OUTPUT, VARIABLE, Case, arguments
 from benchmarks.weather import Weather, soil_moisture
 from cube.layout import Part, time_layout
-from cube.structure import CODEC
+from cube.shards import CODEC
 
 MIB = 2**20
 SCALES = {

@@ -113,7 +113,8 @@ def ours(case: Case) -> None:
     from cube.job import BlockTask
     from cube.layout import Part
     from cube.rechunk import Rechunked, rechunk_works
-    from cube.stage import Executed, Scratchpad, Stage
+    from cube.scratch import Scratchpad
+    from cube.stage import Executed, Stage
     from cube.stores import open_store
     from cube.structure import structure
     from cube.template import ArraySpec, Template

@@ -28,7 +28,7 @@ from benchmarks.weather import Weather, rainfall
 from cube.axes import Step, TimeAxis
 from cube.layout import Layout
 from cube.options import LayoutOptions
-from cube.shards import encode_block
+from cube.shards import encode_variable
 from cube.structure import structure
 from cube.template import ArraySpec, Template
 from ingest.references import ReferencedFile, build_references
@@ -178,12 +178,11 @@ class Scenario:
         (group,) = layout.groups
         row, column = self.cell
         window = {"lat": slice(row, row + 1), "lon": slice(column, column + 1)}
-        metadata = {"pr/zarr.json": objects["pr/zarr.json"]}
         shards: dict[str, bytes] = {}
         for block in layout.overlapping("pr", window):
             part = group.slices(block)
-            values = xr.DataArray(self._rain(part["time"], part["lat"], part["lon"]), dims=("time", "lat", "lon"))
-            shards |= encode_block(metadata, group, block, {"pr": values})
+            values = self._rain(part["time"], part["lat"], part["lon"])
+            shards |= encode_variable("pr", objects["pr/zarr.json"], group, block, values).shards
         return shards
 
 

@@ -15,7 +15,7 @@ from cube import layout as layouts
 from cube.hashing import array_digest, chain, digest
 from cube.job import Job
 from cube.layout import Block, Group, Layout
-from cube.structure import CODEC
+from cube.shards import CODEC
 from cube.template import Template
 
 

@@ -21,12 +21,21 @@ class LayoutReader:
 
     ref: VersionRef
     variable: str
+    layout: Layout
 
     def within(self, window: Slices) -> LayoutReader:
         return self
 
     def read(self, window: Slices, out: np.ndarray[Any, Any], done: int) -> None:
-        out[...] = self.ref.read([self.variable], window)[self.variable].values
+        # Shard by shard: what is decoded stands in memory twice.
+        group = self.layout.group_of(self.variable)
+        for block in self.layout.overlapping(self.variable, window):
+            part = dict(window)
+            for dim, own in group.slices(block).items():
+                part[dim] = slice(max(own.start, window[dim].start), min(own.stop, window[dim].stop))
+            values = self.ref.read([self.variable], part)[self.variable]
+            places = (part[dim].start - window[dim].start for dim in map(str, values.dims))
+            out[tuple(slice(at, at + size) for at, size in zip(places, values.shape, strict=True))] = values.values
 
     def steps(self, window: Slices) -> tuple[int, int] | None:
         part = window.get("time")
@@ -62,7 +71,7 @@ def map_works(
                 spec.fill,
                 spec.dtype,
                 layout.group_of(name).chunks(spec.dims, spec.sizes),
-                LayoutReader(ref, name),
+                LayoutReader(ref, name, layout),
                 "map",
             )
             for position, works in enumerate(rechunk_works(source, chosen, budget)):

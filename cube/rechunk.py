@@ -129,9 +129,12 @@ class Gather:
         dims = self.source.part.dims
         _restore(self.source, self.window, self.tasks, buffer)
         for piece in self.pieces:
-            values = scratch.get(_chunk_name(self.source, piece))
             common = {dim: _intersection(self.window[dim], piece[dim]) for dim in dims}
-            _view(dims, self.window, common, buffer)[...] = _view(dims, piece, common, values)
+            place = _view(dims, self.window, common, buffer)
+            if common == piece:
+                scratch.get(_chunk_name(self.source, piece), place)
+            else:
+                place[...] = _view(dims, piece, common, scratch.get(_chunk_name(self.source, piece)))
         yield from _blocks(self.source, self.window, buffer, self.tasks)
 
 
@@ -211,6 +214,7 @@ def _two_passes(
     from rechunker.algorithm import rechunking_plan  # it imports dask's arrays, which most plans do not need
 
     reads, between, writes = rechunking_plan(shape, chunk, shards, itemsize, room)
+    between = _reduced_to(between, math.prod(whole))
     memory = budget - room
     spills: list[Work] = []
     for piece in _cut(dims, window, reads):
@@ -226,6 +230,18 @@ def _two_passes(
         size = itemsize * math.prod(_length(target[dim]) for dim in dims)
         gathers.append(Gather(_reduced(source, target), target, overlapping, tuple(chosen), memory + size))
     return spills, gathers
+
+
+def _reduced_to(chunk: Sequence[int], cells: int) -> tuple[int, ...]:
+    """A chunk cut along its first dimensions to at most so many cells.
+
+    Intermediate chunks that grow with the budget would be copied beside a buffer that fills it already; a shard's size
+    is in the estimate.
+    """
+    cut = list(chunk)
+    for axis, size in enumerate(cut):
+        cut[axis] = max(1, min(size, cells * size // math.prod(cut)))
+    return tuple(cut)
 
 
 def _targets(

@@ -17,7 +17,6 @@ from typing import Any
 import google_crc32c
 import numcodecs
 import numpy as np
-import xarray as xr
 
 from cube.layout import Block, Group
 
@@ -87,20 +86,6 @@ def encode_variable(name: str, metadata: bytes, group: Group, block: Block, valu
     index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
     key = "/".join([name, "c", *(str(index.get(dim, 0)) for dim in form.dims)])
     return Encoded({key: _shard(chunks, form)}, max(0, missing - padding))
-
-
-def encode_block(
-    metadata: Mapping[str, bytes], group: Group, block: Block, data: Mapping[str, xr.DataArray]
-) -> dict[str, bytes]:
-    """The shards of one block by key relative to the Zarr group.
-
-    metadata  the `zarr.json` of each variable of the group, by its key
-    data      the block's part of each variable, in the array's own dimension order and dtype
-    """
-    shards: dict[str, bytes] = {}
-    for name in group.variables:
-        shards |= encode_variable(name, metadata[f"{name}/zarr.json"], group, block, data[name].values).shards
-    return shards
 
 
 def _inner_chunks(values: Array, form: _Form) -> Iterator[tuple[tuple[int, ...], Array]]:

@@ -5,8 +5,6 @@ Nothing here is visible to readers: the version becomes the product's only when 
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +21,9 @@ from cube.hashing import readable, sha256
 from cube.job import BlockTask, Result, Work
 from cube.layout import Block, Layout
 from cube.lock import Lease
+from cube.scratch import Scratchpad
+from cube.shards import encode_variable
 from cube.stores import Store
-from cube.structure import encode_block
 
 PARALLEL_REQUESTS = 16
 
@@ -76,31 +75,6 @@ def peak_resident() -> int:
 
 
 @dataclass(frozen=True)
-class Scratchpad:
-    """Intermediate arrays of first passes, as `.npy` objects on a store."""
-
-    store: Store
-    prefix: str
-
-    def put(self, name: str, values: np.ndarray[Any, Any]) -> None:
-        buffer = io.BytesIO()
-        np.save(buffer, values, allow_pickle=False)
-        data = buffer.getvalue()
-        self.store.put(f"{self.prefix}/{name}", hashlib.sha256(data).digest() + data, immutable=False)
-
-    def get(self, name: str) -> np.ndarray[Any, Any]:
-        """Raises IntegrityError for an array that is not as it was put; it is dropped, so that it is made again."""
-        key = f"{self.prefix}/{name}"
-        proven = self.store.get(key)
-        if hashlib.sha256(proven[32:]).digest() != proven[:32]:
-            self.store.delete(key)
-            fix = "run the same command again: it is made anew"
-            raise IntegrityError(Problem("scratch-changed", "an intermediate array was damaged", key, fix=fix))
-        values: np.ndarray[Any, Any] = np.load(io.BytesIO(proven[32:]), allow_pickle=False)
-        return values
-
-
-@dataclass(frozen=True)
 class Stage:
     """A staged version as workers see it; picklable.
 
@@ -127,14 +101,14 @@ class Stage:
         group = self.layouts[block.layout].group(block.group)
         metadata = self.metadata[block.layout]
         data = {name: _fitting(result.data, name, block, metadata, group.slices(block)) for name in group.variables}
-        missing, cells = {}, {}
-        for name, array in data.items():
-            missing[name], cells[name] = _missing(array, metadata[f"{name}/zarr.json"]), array.size
-        shards = encode_block(metadata, group, block, data)
+        encoded = {
+            name: encode_variable(name, metadata[f"{name}/zarr.json"], group, block, array.values)
+            for name, array in data.items()
+        }
         if self.lease:
             self.lease.check()
         objects = {}
-        for key, value in shards.items():
+        for key, value in (shard for each in encoded.values() for shard in each.shards.items()):
             name = f"{block.layout}.zarr/{key}"
             self.store.put(f"{self.prefix}/{name}", value)
             objects[name] = Stored(len(value), sha256(value))
@@ -142,8 +116,8 @@ class Stage:
             block.id,
             task.key,
             objects,
-            missing,
-            cells,
+            {name: each.missing for name, each in encoded.items()},
+            {name: array.size for name, array in data.items()},
             result.steps,
             seconds=time.monotonic() - started,
             peak_bytes=peak_resident(),
@@ -260,11 +234,3 @@ def _fitting(
         text = f"{found.dtype} {found.shape} where {dtype} {shape} was declared"
         raise ComputeError(Problem("block-misfit", text, f"{block.id} {name}"))
     return found
-
-
-def _missing(array: xr.DataArray, metadata: bytes) -> int:
-    """Cells that hold the template's fill; without a declared one, NaN in floats."""
-    declared = json.loads(metadata)["attributes"].get("_FillValue")
-    if declared is not None:
-        return int(np.count_nonzero(array.values == array.dtype.type(declared)))
-    return int(np.count_nonzero(np.isnan(array.values))) if array.dtype.kind == "f" else 0

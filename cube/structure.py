@@ -16,8 +16,7 @@ from zarr.storage import MemoryStore
 
 from cube.layout import Layout
 from cube.reading import strict
-from cube.shards import CODEC as CODEC
-from cube.shards import encode_block as encode_block
+from cube.shards import CODEC
 from cube.template import ArraySpec, Template
 
 

@@ -16,7 +16,7 @@ from cube.errors import RefusedError
 from cube.job import WORKER_BYTES, BlockTask
 from cube.layout import Dim, Group, Layout, Part
 from cube.rechunk import Rechunked, rechunk_works
-from cube.stage import Scratchpad
+from cube.scratch import Scratchpad
 from cube.stores import open_store
 
 
@@ -49,8 +49,12 @@ class Memory(dict[str, Any]):
     def put(self, name, values):
         self[name] = values.copy()
 
-    def get(self, name):  # type: ignore[override]
-        return self[name]
+    def get(self, name, out=None):  # type: ignore[override]
+        if out is None:
+            return self[name]
+        assert (out.shape, out.dtype) == (self[name].shape, self[name].dtype)
+        out[...] = self[name]
+        return out
 
 
 def make(shape, source_chunk, chunk, shard, budget, folder, chosen=None):
