@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import xarray as xr
 
@@ -80,9 +81,12 @@ def cic(href: str, product: str, layout: str = "time") -> xr.Dataset:
     return climate_impact_cube.open(href).open(product, layout)
 
 
-def kerchunk(href: str) -> xr.Dataset:
-    """The original files through references to their chunks."""
-    storage = {"fo": href, "remote_protocol": "http" if href.startswith("http") else "file"}
+def kerchunk(href: str, protocol: str = "file") -> xr.Dataset:
+    """The original files, which are there by this protocol, through references to their chunks."""
+    storage: dict[str, Any] = {"fo": href, "remote_protocol": protocol}
+    if protocol == "http":
+        # aiohttp ends requests after five minutes, those too that wait for thousands before them.
+        storage["remote_options"] = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None)}}
     options: dict[str, Any] = {"consolidated": False, "storage_options": storage}
     return xr.open_dataset("reference://", engine="zarr", chunks={}, **options)
 

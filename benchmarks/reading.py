@@ -122,10 +122,11 @@ def _on_object_store(scenario: Scenario, server: Any, address: str, folder: Path
     time, maps = f"{address}/{version}/time.zarr", f"{address}/{version}/map.zarr"
     hrefs = [f"{address}/archive/{path.name}" for path in scenario.files]
     cold = (folder,)
+    virtual = {"href": str(references), "protocol": "http"}
     rows = [
         Row("S3", "cube, `xr.open_zarr`", series, "zarr", {"href": time}, cold, 1),
         Row("S3", "cube, `cic.open`", series, "cic", {"href": f"{address}/cube", "product": PRODUCT}, cold, 1),
-        Row("S3", "kerchunk references", series, "kerchunk", {"href": str(references)}, (*cold, references)),
+        Row("S3", "kerchunk references", series, "kerchunk", virtual, (*cold, references)),
         Row("S3", "files, `xr.open_mfdataset`", series, "files", {"hrefs": hrefs}, cold),
         Row("S3", "cube, map.zarr", day, "zarr", {"href": maps}, cold),
         Row("S3", "cube, time.zarr, `chunks=None`", day, "zarr", {"href": time, "chunks": None}, cold),

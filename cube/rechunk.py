@@ -338,7 +338,7 @@ def _name(source: Rechunked, window: Slices) -> str:
 
 
 def _chunk_name(source: Rechunked, piece: Slices) -> str:
-    return f"{_name(source, piece)}.npy"
+    return f"{_name(source, piece)}.array"
 
 
 def _blocks(source: Rechunked, window: Slices, buffer: Array, tasks: Sequence[BlockTask]) -> Iterator[Result]:

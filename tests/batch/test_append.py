@@ -163,7 +163,7 @@ def test_two_passes_differ_from_one(project, monkeypatch):
     monkeypatch.setattr(rechunk, "slab_memory", lambda source, window: real(source, window) + 10**12)
     project.build()
     assert project.objects() == one
-    assert not list(project.folder.glob("cube/inputs/rain/*/tmp/**/*.npy")), "intermediate chunks are left behind"
+    assert not list(project.folder.glob("cube/inputs/rain/*/tmp/**/*.array")), "intermediate chunks are left behind"
 
 
 def test_arrivals_starve_a_build_that_was_killed(project, monkeypatch):

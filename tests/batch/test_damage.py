@@ -74,7 +74,7 @@ def test_lost_intermediate_array_stops_a_build_for_ever(growing, monkeypatch, tw
         patch.setattr(rechunk.Gather, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             growing.build()
-    array = next((growing.folder / "cube/inputs/rain").glob("*/tmp/**/*.npy"))
+    array = next((growing.folder / "cube/inputs/rain").glob("*/tmp/**/*.array"))
     if damage == "gone":
         array.unlink()
     else:
@@ -83,7 +83,7 @@ def test_lost_intermediate_array_stops_a_build_for_ever(growing, monkeypatch, tw
         assert isinstance(growing.build().failed["rain"], IntegrityError)
     assert not growing.build().failed
     np.testing.assert_array_equal(growing.values(), np.stack([rain(day) for day in range(40)]))
-    assert not list(growing.folder.glob("cube/inputs/rain/*/tmp/**/*.npy"))
+    assert not list(growing.folder.glob("cube/inputs/rain/*/tmp/**/*.array"))
 
 
 @pytest.mark.parametrize(("before", "after"), [("3 years", "1 years"), ("1 years", "3 years")])

@@ -153,7 +153,7 @@ def test_intermediate_arrays_of_a_killed_build_are_deleted(tmp_path, monkeypatch
         patch.setattr(rechunk.Gather, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             growing.build()
-    arrays = sorted(tmp_path.rglob("*.npy"))
+    arrays = sorted(tmp_path.rglob("*.array"))
     assert arrays
     assert all((tmp_path / "scratch" in path.parents) == elsewhere for path in arrays)
     kept = Kept(tmp_path)
@@ -180,7 +180,7 @@ def leave_arrays(kept, version, *, scratch=None):
 
     pad = scratchpad(kept.loaded(), kept.store(), RAIN.version(version))
     for part in range(3):
-        pad.put(f"map/pr/{part}.npy", np.zeros(2))
+        pad.put(f"map/pr/{part}.array", np.zeros(2))
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -196,8 +196,8 @@ def test_intermediate_arrays_of_nobody_stay(three, tmp_path_factory, elsewhere):
     wanted = [(version, "intermediate", 3) for version in (["0123456789ab-7", last] if elsewhere else [last])]
     for dry_run in (True, False):
         assert [(each.version, each.why, each.objects) for each in three.collect(dry_run=dry_run)] == wanted
-    assert not list(scratch.rglob("*.npy"))
-    assert not list(three.rain.rglob("*.npy"))
+    assert not list(scratch.rglob("*.array"))
+    assert not list(three.rain.rglob("*.array"))
     three.assert_rain(1000)
 
 
@@ -213,19 +213,19 @@ def test_cube_deletes_the_intermediate_arrays_of_another(three, built, tmp_path_
         cube.spec(metric=False, days=1000)
         share_scratch(cube, scratch)
         leave_arrays(cube, cube.versions[2])
-        pad = next(scratch.rglob("*.npy")).parent / ".tmp-0011"
-    assert len(list(scratch.rglob("*.npy"))) == 6
-    for path in [each.parent for each in scratch.rglob("0.npy")]:
+        pad = next(scratch.rglob("*.array")).parent / ".tmp-0011"
+    assert len(list(scratch.rglob("*.array"))) == 6
+    for path in [each.parent for each in scratch.rglob("0.array")]:
         pad = path / ".tmp-0011"
         pad.write_bytes(b"half")
         os.utime(pad, (time.time() - 2 * DAY,) * 2)
         os.utime(path, (time.time() - 2 * DAY,) * 2)
     assert sorted(each.why for each in three.collect(dry_run=True)) == ["intermediate", "unfinished"]
     three.collect()
-    assert len(list(scratch.rglob("*.npy"))) == 3
+    assert len(list(scratch.rglob("*.array"))) == 3
     assert found(other, dry_run=True)[0] == (other.versions[2], "intermediate")
     other.collect()
-    assert not list(scratch.rglob("*.npy"))
+    assert not list(scratch.rglob("*.array"))
 
 
 def test_intermediate_arrays_of_a_build_without_lock_are_deleted(three):
@@ -234,7 +234,7 @@ def test_intermediate_arrays_of_a_build_without_lock_are_deleted(three):
     (three.rain / "0123456789ab-1/ledger/claim.json").write_text("{}")
     leave_arrays(three, "0123456789ab-1")
     assert three.collect(days=0, keep=3) == []
-    assert len(list(three.rain.rglob("*.npy"))) == 3
+    assert len(list(three.rain.rglob("*.array"))) == 3
 
 
 @pytest.mark.parametrize("days", [0, 30])

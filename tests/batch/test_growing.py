@@ -182,7 +182,7 @@ def test_growth_reads_the_past_or_ends_in_another_version(rain, monkeypatch, tmp
         for whole in range(start // shards["chunk_shape"][0]):
             name = f"map.zarr/pr/c/{whole}/0/0"
             assert (rain.root() / name).stat().st_ino == before[name], "an earlier map was made again"
-        assert not list(rain.folder.glob("cube/inputs/rain/*/tmp/**/*.npy"))
+        assert not list(rain.folder.glob("cube/inputs/rain/*/tmp/**/*.array"))
     grown = rain.objects(), rain.objects("dry", "metrics")
     rain.store = "./again"
     (rain.folder / "cube").rename(rain.folder / "former")

@@ -99,7 +99,7 @@ def test_source_that_moves_during_a_first_pass_is_published(
     remade: Cube, monkeypatch: pytest.MonkeyPatch, two_passes: None, way: Way, moment: str
 ) -> None:
     check(remade, Mover(remade.last, moment, way, monkeypatch), codes_of(way, moment))
-    assert not list(remade.folder.glob("cube/inputs/tas/*/tmp/**/*.npy"))
+    assert not list(remade.folder.glob("cube/inputs/tas/*/tmp/**/*.array"))
 
 
 @pytest.mark.parametrize(("way", "moment"), cases(("read", [replaced_under_its_old_time, removed]), moments=READING))

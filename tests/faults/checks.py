@@ -122,15 +122,30 @@ class Ordeal:
             if self.after.keys[product].get(block) == key:
                 again = {name for name in names if (product, name) in written}
                 assert not again, f"{block} of {product} was done and is computed again"
-        for step in ("block", "first pass") if self.kills else ():
-            again = _places(self.kills[-1].keys(step)) & _places(run.keys(step))
+        if self.kills:
+            again = _places(self.kills[-1].keys("block")) & _places(run.keys("block"))
             assert len(again) <= self.threads, f"{again} were in flight"
+            marked = self.kills[-1].keys("pass mark", "after")
+            again = {key for key in run.keys("first pass") if any(_leaves(mark, key) for mark in marked)}
+            assert not again, f"{again} were left by first passes that were done"
 
 
 def _in_version(key: str) -> tuple[str, str]:
     """Product, and name relative to the version."""
     _, product, _, name = key.split("/", 3)
     return product, name
+
+
+def _leaves(mark: str, key: str) -> bool:
+    """Whether a first pass, by the key of its mark, leaves this intermediate array: part of the window that it read."""
+    version, passed = mark.split("/ledger/passes/spill/")
+    if not key.startswith(f"{version}/tmp/{posixpath.dirname(posixpath.dirname(passed))}/"):
+        return False
+    read, left = (
+        [[int(edge) for edge in part.split("-")] for part in name.split("_")]
+        for name in (posixpath.basename(posixpath.dirname(passed)), posixpath.splitext(posixpath.basename(key))[0])
+    )
+    return all(a <= start and stop <= b for (a, b), (start, stop) in zip(read, left, strict=True))
 
 
 def _places(keys: set[str]) -> set[tuple[str, str]]:

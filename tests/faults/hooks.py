@@ -74,7 +74,7 @@ def step_of(operation: str, key: str, data: bytes | None) -> str:
         state = _value(data)
         return "state staged" if state.get("staged") else "state pinned" if state.get("pin") else "state live"
     name = parts[3]
-    if name.endswith(".npy"):
+    if name.endswith(".array"):
         return "tidy" if operation == "delete" else "first pass"
     if operation == "delete":
         for start, step in (("manifest.json", "gc manifest"), ("tombstone", "gc tombstone")):

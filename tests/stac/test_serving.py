@@ -43,7 +43,12 @@ def server(cube_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (version / "state").symlink_to(root / PRODUCT[1:] / "state.json")
     os.mkfifo(version / "pipe")
     (version / "tmp").mkdir()
-    for path in (root / "other.json", version.parent / "other.json", version / ".hidden", version / "tmp" / "pass.npy"):
+    for path in (
+        root / "other.json",
+        version.parent / "other.json",
+        version / ".hidden",
+        version / "tmp" / "pass.array",
+    ):
         path.write_bytes(b"{}")
     with serve(root) as running:
         yield running
@@ -197,7 +202,7 @@ def test_nothing_outside_is_reached(server: Server, target: str) -> None:
         "/runs/1.json",
         f"{PRODUCT}/state.json",
         f"{VERSION}/ledger/claim.json",
-        f"{VERSION}/tmp/pass.npy",
+        f"{VERSION}/tmp/pass.array",
         f"{VERSION}/.hidden",
         f"{VERSION}/time.zarr/.zmetadata",
         "/.git/config",
