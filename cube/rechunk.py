@@ -214,6 +214,9 @@ def _two_passes(
     from rechunker.algorithm import rechunking_plan  # it imports dask's arrays, which most plans do not need
 
     reads, between, writes = rechunking_plan(shape, chunk, shards, itemsize, room)
+    if any(task.prior for task in tasks):
+        # These are gathered one by one: each must find its part by itself, not in an array of the whole map.
+        between = tuple(min(size, n) for size, n in zip(between, shards, strict=True))
     between = _reduced_to(between, math.prod(whole))
     memory = budget - room
     spills: list[Work] = []

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from cube.axes import Step, TimeAxis
-from cube.job import WORKER_BYTES, BlockTask
+from cube.job import WORKER_BYTES, BlockTask, Prior
 from cube.layout import Part, map_layout, time_layout
 from cube.maps import map_works
 from cube.options import LayoutOptions
@@ -93,3 +93,25 @@ def test_reading_for_maps_doubles_the_buffer(tmp_path: Path, monkeypatch: pytest
         tracemalloc.stop()
     np.testing.assert_array_equal(out, values)
     assert peak < out.nbytes / 2
+
+
+def test_tail_reads_the_whole_map_for_each_block() -> None:
+    days, sizes = 2 * 365, (1900, 2000)
+    before, after = (
+        time_layout(
+            [[Part("pr", ("time", "lat", "lon"), (n, *sizes), 4)]], time="time", space=("lat", "lon"), segment=365
+        )
+        for n in (days - 5, days)
+    )
+    (group,) = after.groups
+    tasks = []
+    for block in (each for each in after.blocks() if each.index[0] == 1):
+        # Nothing is read when works are planned.
+        prior = Prior(None, before.groups[0], block, 0, {})  # type: ignore[arg-type]
+        tasks.append(BlockTask(block, "key", prior))
+    part = Part("pr", ("time", "lat", "lon"), (days, *sizes), 4)
+    source = Rechunked(part, group, np.nan, np.dtype("f4"), (1, *sizes), Nothing(), "time")
+    spills, gathers = rechunk_works(source, tasks, 2 * 2**30)
+    new = 4 * 5 * math.prod(sizes)
+    assert sum(_bytes(work.window) for work in spills if isinstance(work, Spill)) == new
+    assert sum(_bytes(piece) for work in gathers if isinstance(work, Gather) for piece in work.pieces) == new

@@ -86,15 +86,15 @@ def test_workers_are_killed_one_by_one_and_all_together(
 
 def test_kill_while_files_are_looked_at_leaves_processes(range_: Range, tell: Callable[[str], None]):
     chance = random.Random(f"{SEED} cold")
-    cube = range_.cube(("wet",))
-    cube.cache = cube.folder / "identities"  # nothing is known of the files yet
-    cube.declare(workers=2)
-    ordeal = Ordeal(cube, [], range_.base, threads=2)
     kills = 0
     for _ in range(8):
+        cube = range_.cube(("wet",))
+        cube.cache = cube.folder / "identities"  # nothing is known of the files yet
+        cube.declare(workers=2)
+        ordeal = Ordeal(cube, [], range_.base, threads=2)
         process = cube.start()
-        time.sleep(chance.uniform(0.5, 20))
+        time.sleep(chance.uniform(0.5, 6))
         process.kill()
         kills += ordeal.endured(process.ended()).code == KILLED
-    ordeal.finish()
+        ordeal.finish()
     tell(f"FAULTS_SEED={SEED}, cold starts: {kills} kills")
