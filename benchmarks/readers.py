@@ -86,7 +86,8 @@ def kerchunk(href: str, protocol: str = "file") -> xr.Dataset:
     storage: dict[str, Any] = {"fo": href, "remote_protocol": protocol}
     if protocol == "http":
         # aiohttp ends requests after five minutes, those too that wait for thousands before them.
-        storage["remote_options"] = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None)}}
+        unlimited = {"timeout": aiohttp.ClientTimeout(total=None)}
+        storage["remote_options"] = {"asynchronous": True, "client_kwargs": unlimited}
     options: dict[str, Any] = {"consolidated": False, "storage_options": storage}
     return xr.open_dataset("reference://", engine="zarr", chunks={}, **options)
 
