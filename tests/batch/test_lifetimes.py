@@ -163,9 +163,11 @@ class Lifetimes(RuleBasedStateMachine):
     def grow_and_kill(self, days: int, moment: str) -> None:
         self.wanted = self.wanted.model_copy(update={"days": self.wanted.days + days})
         real = versions.write_state
+        before = self.cube.version()
 
         def dies(store, path, state):  # type: ignore[no-untyped-def]
-            if path.product == "rain" and state.staged is None:
+            # What a kill before this one left unsaid is said first.
+            if path.product == "rain" and state.staged is None and self.cube.version() != before:
                 raise KeyboardInterrupt
             real(store, path, state)
 
