@@ -46,11 +46,6 @@ class Run:
     trace: tuple[Moment, ...]
     said: str
 
-    @property
-    def last(self) -> str:
-        """Where it ended: the step, and the moment in it."""
-        return f"{self.trace[-1].step}, {self.trace[-1].moment}" if self.trace else "before any change"
-
     def keys(self, step: str, moment: str = "before") -> set[str]:
         return {each.key for each in self.trace if (each.step, each.moment) == (step, moment)}
 
