@@ -130,7 +130,7 @@ def run_candidate(
 
     Raises CandidateError where it fails, and TimeoutError where it takes more than `seconds`.
     """
-    _settle()
+    os.sync()  # what others left to be written is not its work
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -170,14 +170,6 @@ def run_candidate(
             said |= json.loads(line.removeprefix(_REPORT))
     begun = tuple(said.pop("ready", (0.0, 0.0)))
     return Measured(wall, usage.ru_utime + usage.ru_stime, begun, max(peak, said.get("peak", 0)), said)
-
-
-def _settle() -> None:
-    """What others left to be written is not the next one's work, nor is memory that the host of a virtual machine took
-    back from those before it: the first to touch such memory waits for the host."""
-    os.sync()
-    code = "import numpy; numpy.ones(2**33, 'u1')"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def interleaved[T](repeats: int, candidates: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:

@@ -1,4 +1,4 @@
-"""Specifications as text, and two jobs that only have options."""
+"""Specifications as text, two jobs that only have options, and toy cubes with kept versions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from batch.spec import Spec, load_spec
 from cube.errors import Problem, SpecError
 from cube.options import Area, Gaps, Period, Strict
 from cube.units import quantity
+from tests.batch.kept import Kept
 
 Load = Callable[[str], Spec]
 Faults = Callable[[str], list[Problem]]
@@ -85,3 +86,21 @@ def faults(load: Load, spec_file: Path) -> Faults:
         return [Problem(p.code, p.what, p.where.replace(folder, ""), p.danger, p.fix) for p in caught.value.problems]
 
     return faults
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A toy cube of three versions, to be copied."""
+    return Kept.built(tmp_path_factory.mktemp("three"), metric=False)
+
+
+@pytest.fixture
+def three(built: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """Three versions of 800, 900 and 1000 days, the last one live."""
+    return built.copied(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """A toy cube that nothing was built in."""
+    return Kept.empty(tmp_path, monkeypatch)

@@ -25,22 +25,6 @@ from tests.batch.toy import Toy, ToyOptions, expected
 DAY = 86400.0
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return Kept.built(tmp_path_factory.mktemp("three"), metric=False)
-
-
-@pytest.fixture
-def three(built, tmp_path, monkeypatch):
-    """Three versions of 800, 900 and 1000 days, the last one live."""
-    return built.copied(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    return Kept.empty(tmp_path, monkeypatch)
-
-
 def killed_before_publishing(kept, monkeypatch, **options):
     with monkeypatch.context() as patch:
         patch.setattr("batch.making.publish", interrupted)

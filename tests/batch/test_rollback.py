@@ -17,22 +17,6 @@ from tests.batch.test_append import Growing, interrupted
 from tests.batch.toy import Toy, ToyOptions, expected
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return Kept.built(tmp_path_factory.mktemp("three"), metric=False)
-
-
-@pytest.fixture
-def three(built, tmp_path, monkeypatch):
-    """Three versions of 800, 900 and 1000 days, the last one live."""
-    return built.copied(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    return Kept.empty(tmp_path, monkeypatch)
-
-
 def dry_days(options: ToyOptions) -> np.ndarray:
     """Days below 4 mm of 1970 and 1971, counted by numpy alone."""
     rain = expected(options)[:730]

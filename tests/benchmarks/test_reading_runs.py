@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import appending, measure, reading, unchanged
+from benchmarks import appending, reading, unchanged
 from benchmarks.measure import Table
 from benchmarks.readers import read
 from benchmarks.scenario import PRODUCT, Scenario
@@ -17,12 +17,6 @@ from cube.stores.s3_public import make_public
 
 def column(table: Table, name: str) -> list[str]:
     return [row[table.columns.index(name)] for row in table.rows]
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is timed here, so the machine's memory need not be touched before each run."""
-    monkeypatch.setattr(measure, "_settle", lambda: None)
 
 
 @pytest.fixture(scope="module")
