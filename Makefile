@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo
 
-.PHONY: demo test soak lint bench docs clean
+.PHONY: demo test services soak lint bench docs clean
 
 $(READY): pyproject.toml deploy/constraints.txt deploy/environment.sh
 	@sh deploy/environment.sh $(VENV)
@@ -15,6 +15,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+# Needs Debian's Slurm and cron, and root; what is missing is skipped with the command to install it.
+services: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m service
 
 soak: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m soak

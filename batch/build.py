@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batch.catalogue import catalogue_changes, undeclared
 from batch.locking import locked
@@ -15,7 +15,9 @@ from batch.making import Built, Maker
 from batch.plan import Plan, ProductPlan, make_plan, plan_product
 from batch.reporting import Reporter
 from batch.spec import Spec
-from compute.clusters import cores, end_with_parent, local
+from compute.clusters.cluster import Cluster
+from compute.clusters.settings import cores, end_with_parent
+from compute.clusters.starting import start
 from cube.errors import BusyError, CubeError, InputError, Problem, RefusedError
 from cube.job import ProductView
 from cube.lock import Lease
@@ -24,9 +26,6 @@ from cube.reading import VersionRef
 from cube.stores import Store, open_store
 from cube.verify import verify
 from cube.versions import ProductPath, is_settled, settle
-
-if TYPE_CHECKING:
-    import distributed
 
 
 @dataclass
@@ -108,9 +107,9 @@ class Builder:
         self.outcome = Outcome()
         self.views: dict[str, ProductView] = {}
         self._stack = stack
-        self._client: list[distributed.Client | None] = []
+        self._started: list[Cluster] = []
         self._executor = executor
-        self._maker = Maker(spec, store, lease, reporter, self.client, allow_retraction)
+        self._maker = Maker(spec, store, lease, reporter, self.cluster, allow_retraction)
 
     def run(self, names: list[str]) -> Outcome:
         facts = self.reporter.facts
@@ -196,11 +195,18 @@ class Builder:
             return False  # what has arrived since may be what was missing
         return True
 
-    def client(self) -> distributed.Client | None:
-        """The cluster, started when the first work needs it."""
-        if not self._client:
-            self._client.append(self._stack.enter_context(local(self.spec.cluster.workers, self.spec.memory)))
-        return self._client[0]
+    def cluster(self) -> Cluster:
+        """The workers, started when the first work needs them."""
+        if not self._started:
+            self.reporter.end_facts()
+            options = self.spec.cluster
+            started = start(options, self.spec.memory, self.spec.folder, dashboard=self.reporter.dashboard)
+            cluster = self._stack.enter_context(started)
+            self.reporter.say(
+                f"works run on {cluster.about}" + (f"; dashboard {cluster.dashboard}" if cluster.dashboard else "")
+            )
+            self._started.append(cluster)
+        return self._started[0]
 
 
 def products_with_inputs(spec: Spec, wanted: list[str]) -> Iterator[str]:

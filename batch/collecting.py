@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
+from batch import runs
 from batch.making import scratchpad
 from batch.spec import Spec
 from cube.disposal import ABANDONED_DAYS, age_days, delete_all, dispose, doomed, noted, versions_on
@@ -24,8 +25,8 @@ DAYS = 30.0
 
 @dataclass(frozen=True)
 class Collected:
-    """Something that was deleted, or would be. why: "replaced", "abandoned", "half deleted", "intermediate" or
-    "unfinished"; version: empty where it is of none; bytes: None where they are not known."""
+    """Something that was deleted, or would be. why: "replaced", "abandoned", "half deleted", "intermediate",
+    "old record" or "unfinished"; version: empty where it is of none; bytes: None where they are not known."""
 
     product: str
     version: str
@@ -72,6 +73,7 @@ def collect(
             if isinstance(error, BusyError) or is_full(error):
                 raise
             failed(name, error)
+    yield from _records(store, lease, days)
     yield from _unfinished(store, "", lease)
     scratch = scratchpad(spec, store, "")
     if scratch.store is not store:
@@ -151,6 +153,17 @@ def _intermediate(
                 lease.check()
                 delete_all(pad.store, keys)
             yield Collected(path.product, version, "intermediate", len(keys), None)
+
+
+def _records(store: Store, lease: Lease | None, days: float) -> Iterator[Collected]:
+    """Records of runs that began long ago, and the reports that belong to them."""
+    # A run of the last day may still be at work.
+    least = max(days, ABANDONED_DAYS)
+    if keys := [key for key in store.walk(runs.FOLDER) if (runs.age_days(key) or 0.0) > least]:
+        if lease:
+            lease.check()
+            delete_all(store, keys)
+        yield Collected(runs.FOLDER, "", "old record", len(keys), None)
 
 
 def _unfinished(store: Store, folder: str, lease: Lease | None) -> Iterator[Collected]:

@@ -7,12 +7,30 @@ from pathlib import Path
 
 import click
 
-from batch import showing
+from batch import runs, showing
 from batch.build import build
-from batch.commanding import EXIT_CODES, console, fails_with_code, json_option, open_spec, print_json, spec_option
+from batch.commanding import (
+    EXIT_CODES,
+    cluster_option,
+    console,
+    ended_in_order,
+    fails_with_code,
+    given_words,
+    json_option,
+    open_spec,
+    print_json,
+    spec_option,
+    with_cluster,
+)
+from batch.doctor import doctor_command
+from batch.freshness import line as freshness_line
+from batch.freshness import with_runs
 from batch.plan import make_plan
 from batch.reporting import Reporter
+from batch.servicing import run_command, runs_command, schedule_command
+from batch.spec import Spec
 from batch.upkeep import gc_command, rollback_command, verify_command
+from compute.clusters.starting import request
 from cube.codes import CODES
 from cube.errors import Problem, RefusedError, SpecError
 from cube.live import read_live
@@ -74,20 +92,58 @@ def plan_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> N
     "--allow-retraction", is_flag=True, help="publish even where readers would lose period, variables or values"
 )
 @click.option("--repair", is_flag=True, help="prove every object first and make anew what is damaged")
+@cluster_option
+@click.option("--dry-run", is_flag=True, help="only say what would be made, and print what would be submitted")
+@click.option("--log-json", is_flag=True, help="one JSON object an event on standard error, instead of text")
+@click.option("--dashboard", is_flag=True, help="serve the Dask dashboard on this machine; by default on a terminal")
+@click.pass_context
 @fails_with_code
 def build_command(
-    products: tuple[str, ...], spec_path: Path, as_json: bool, allow_retraction: bool, repair: bool
+    context: click.Context,
+    products: tuple[str, ...],
+    spec_path: Path,
+    as_json: bool,
+    allow_retraction: bool,
+    repair: bool,
+    cluster_text: str | None,
+    dry_run: bool,
+    log_json: bool,
+    dashboard: bool,
 ) -> None:
     """Make what is stale and publish it; does nothing when nothing changed."""
     spec, names = open_spec(spec_path, products)
-    reporter = Reporter(quiet=as_json)
-    outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair)
+    spec = with_cluster(spec, cluster_text)
+    reporter = Reporter(quiet=as_json, log_json=log_json, dashboard=dashboard or None)
+    if dry_run:
+        _dry_run(spec, names, reporter, repair, as_json)
+        return
+    store = open_store(spec.store_location, spec.storage)
+    recorded = runs.recorded(store, "build", command=given_words(context), cluster=spec.cluster.kind)
+    with ended_in_order(), recorded as run:
+        outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair)
+        told = showing.outcome_json(outcome)
+        run.built(told)
+        run.end(outcome.exit_code)
     if as_json:
-        print_json(showing.outcome_json(outcome))
+        print_json(told)
     else:
-        store = open_store(spec.store_location, spec.storage)
         showing.print_outcome(console(), outcome, spec, store)
     sys.exit(outcome.exit_code)
+
+
+def _dry_run(spec: Spec, names: list[str], reporter: Reporter, repair: bool, as_json: bool) -> None:
+    """The plan, and what the cluster would be asked for."""
+    plan = make_plan(spec, open_store(spec.store_location, spec.storage), names, reporter.facts, mending=repair)
+    asked = request(spec.cluster, spec.memory, spec.folder)
+    if as_json:
+        print_json({**showing.plan_json(plan), "cluster": asked.to_json()})
+    else:
+        showing.print_plan(console(), plan, spec)
+        click.echo(str(asked))
+    if plan.failed:
+        sys.exit(next(iter(plan.failed.values())).exit_code)
+    if asked.problems or any(each.refused for each in plan.products.values()):
+        sys.exit(RefusedError.exit_code)
 
 
 @main.command("status", epilog=EXIT_CODES)
@@ -98,11 +154,14 @@ def build_command(
 def status_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> None:
     """What readers see now: each product's version, extent and what limits it. Looks at no input files."""
     spec, names = open_spec(spec_path, products)
-    rows = showing.status_rows(spec, open_store(spec.store_location, spec.storage), names)
+    store = open_store(spec.store_location, spec.storage)
+    rows = with_runs(showing.status_rows(spec, store, names), spec, store)
     if as_json:
         print_json(rows)
     else:
         showing.print_status(console(), rows)
+        if said := freshness_line(spec, store):
+            click.echo(said)
 
 
 @main.command("show", epilog=EXIT_CODES)
@@ -195,5 +254,7 @@ def explain_command(code: str | None) -> None:
     click.echo(CODES[code])
 
 
-for command in (verify_command, rollback_command, gc_command):
+for command in (verify_command, rollback_command, gc_command, doctor_command):
+    main.add_command(command)
+for command in (run_command, runs_command, schedule_command):
     main.add_command(command)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from batch.build import products_with_inputs
 from batch.jobs import OPTIONS
 from batch.spec import Spec, load_spec
+from compute.clusters.options import AnyCluster
 from cube.errors import CubeError, Problem, SpecError
 from cube.hashing import readable
 
@@ -28,6 +33,7 @@ Exit codes:
   6  the store does not hold what it advertises
   7  another build is at work, or published since
   8  a block could not be computed
+  9  a scheduled run was missed, hangs or died
 """
 
 spec_option = click.option(
@@ -37,6 +43,12 @@ spec_option = click.option(
     default=Path("cube.yaml"),
     show_default=True,
     help="the specification",
+)
+cluster_option = click.option(
+    "--cluster",
+    "cluster_text",
+    metavar="KIND[,KEY=VALUE...]",
+    help="other workers than the specification's, such as local,workers=2 or slurm,queue=debug,qos=debug",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="one JSON document on standard output")
 
@@ -55,6 +67,40 @@ def fails_with_code(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM, by which Slurm, systemd and Kubernetes end a command, ends it as Ctrl-C does: jobs are cancelled, the
+    lock is freed, the run is recorded. A second one ends it at once."""
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    try:
+        former = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def given_words(context: click.Context) -> str:
+    """The command as it was given, for the record: name, arguments and the options that are not at their default."""
+    words = ["cube", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params.get(str(parameter.name))
+        if isinstance(parameter, click.Argument):
+            words += map(str, value if isinstance(value, tuple) else [value] if value is not None else [])
+        elif value is True:
+            words.append(parameter.opts[0])
+        elif value not in (None, False) and value != parameter.get_default(context):
+            words += [parameter.opts[0], "/".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return shlex.join(words)
+
+
 def console() -> Console:
     """Standard output; a log or a pipe has no width of its own, so tables are not folded for it."""
     console = Console()
@@ -71,6 +117,34 @@ def _say_error(error: CubeError, as_json: bool) -> None:
 
 def print_json(value: Any) -> None:
     click.echo(readable(value).decode(), nl=False)
+
+
+def with_cluster(spec: Spec, text: str | None) -> Spec:
+    """The specification with the cluster of a command line; keys that it does not name stay where the kind does.
+
+    Raises SpecError for an unknown kind or key.
+    """
+    if text is None:
+        return spec
+    kind, *pairs = text.split(",")
+    section = spec.cluster.model_dump(mode="json", exclude_unset=True) if spec.cluster.kind == kind else {"kind": kind}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        section[key.strip()] = value.strip()
+    try:
+        cluster = TypeAdapter[AnyCluster](AnyCluster).validate_python(section)
+    except ValidationError as error:
+        raise SpecError(
+            [
+                Problem(
+                    "spec-value",
+                    each["msg"].removeprefix("Value error, "),
+                    f"--cluster {'.'.join(map(str, each['loc']))}",
+                )
+                for each in error.errors()
+            ]
+        ) from None
+    return spec.model_copy(update={"cluster": cluster})
 
 
 def open_spec(spec_path: Path, products: tuple[str, ...]) -> tuple[Spec, list[str]]:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from batch.catalogue import first_published, object_bytes, public_base, reading_options
 from batch.plan import ProductPlan, steps_for
 from batch.reporting import Reporter
 from batch.running import run_step
 from batch.spec import Spec
+from compute.clusters.cluster import Cluster
 from cube.errors import IntegrityError, Problem, RefusedError, StoreError
 from cube.hashing import sha256
 from cube.job import Work
@@ -31,9 +32,6 @@ from cube.stores import Store, open_store
 from cube.structure import structure
 from cube.versions import TOMBSTONE, begin, publish, settle
 from stac.items import compose_item
-
-if TYPE_CHECKING:
-    import distributed
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Built:
 class Maker:
     """Makes products, one after another; holds what they share.
 
-    client  gives the cluster, started when the first work needs it
+    cluster  gives the workers, started when the first work needs it
     """
 
     def __init__(
@@ -63,7 +61,7 @@ class Maker:
         store: Store,
         lease: Lease,
         reporter: Reporter,
-        client: Callable[[], distributed.Client | None],
+        cluster: Callable[[], Cluster],
         allow_retraction: bool,
     ) -> None:
         self.spec = spec
@@ -71,7 +69,7 @@ class Maker:
         self.lease = lease
         self.reporter = reporter
         self.allow_retraction = allow_retraction
-        self._client = client
+        self._cluster = cluster
 
     def make(self, plan: ProductPlan) -> Built:
         """Stage, run, seal and publish.
@@ -201,7 +199,7 @@ class Maker:
             for works in steps:
                 _await_objects(self.store, arrays)
                 _await_objects(stage.scratch.store, scratch)
-                run_step(self._client(), works, stage, finished)
+                run_step(self._cluster(), works, stage, finished, self.reporter)
             self.store.expect(arrays)
         return peak
 

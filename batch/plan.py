@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from importlib.metadata import version as package_version
 from typing import Any
 
 from batch.describing import described
@@ -22,14 +21,12 @@ from cube.live import Live, read_live
 from cube.maps import map_works
 from cube.published import pinned_view, proofs_of
 from cube.reading import VersionRef
+from cube.releases import releases
 from cube.retraction import retractions
 from cube.stage import Receipt
 from cube.stores import Store
 from cube.template import Template
 from cube.versions import ProductPath, State, read_state
-
-PACKAGES = ("numpy", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker")
-"""Packages whose release may decide the bytes of a version."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +233,7 @@ def plan_product(
     # An input that grew where no block reads makes no new version of what is made from it.
     described_inputs = {**core["inputs"], "products": sorted(inputs)}
     fingerprint = digest([{**core, "inputs": described_inputs}, template_digest(template), blocks])
-    core = {**core, "fingerprint": fingerprint, "packages": {each: package_version(each) for each in PACKAGES}}
+    core = {**core, "fingerprint": fingerprint, "packages": releases()}
     live, state = read_live(store, path, mending=mending), read_state(store, path, mending=mending)
     same = live is not None and live.manifest.get("fingerprint") == fingerprint
     current = same and live is not None and not live.damage and not damaged

@@ -123,8 +123,8 @@ class _Page:
     def _type(self, part: Mapping[str, Any], key: str) -> str:
         if "$ref" in part:
             return self._reference(part["$ref"].rpartition("/")[2], key)
-        if "anyOf" in part:
-            members = [self._type(member, key) for member in part["anyOf"] if member.get("type") != "null"]
+        if choices := part.get("anyOf") or part.get("oneOf"):
+            members = [self._type(member, key) for member in choices if member.get("type") != "null"]
             return " or ".join(dict.fromkeys(members))
         if "const" in part or "enum" in part:
             *most, last = [f"`{_scalar(value)}`" for value in part.get("enum", [part.get("const")])]
@@ -148,6 +148,8 @@ class _Page:
             return self._type(definition, key)
         if name not in self.headings:
             taken = set(self.headings.values())
+            # One of several kinds of a section is named by its kind.
+            key = " ".join([key, *filter(None, [definition["properties"].get("kind", {}).get("const")])])
             self.headings[name] = next(
                 each for each in (key, *(f"{key} {n}" for n in range(2, 1000))) if each not in taken
             )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import queue
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from batch.watching import Teller, Watch
+from compute.clusters.cluster import Cluster
+from compute.clusters.deaths import LIMIT, Deaths, tell_begun
 from cube.errors import ComputeError, CubeError, Problem
 from cube.job import Work
 from cube.stage import Executed, Stage, execute
@@ -15,75 +20,159 @@ if TYPE_CHECKING:
 IN_FLIGHT = 2
 """Works in flight a thread."""
 
+TICK_SECONDS = 1.0
+
 Done = Callable[[Work, Executed], None]
 
 
-def run_step(client: distributed.Client | None, works: Sequence[Work], stage: Stage, done: Done) -> None:
+def run_step(cluster: Cluster, works: Sequence[Work], stage: Stage, done: Done, teller: Teller) -> None:
     """Run the works of one step; `done` is called for each as it ends.
 
-    Raises the first CubeError of a work, ComputeError for any other failure; works in flight are finished first, so
-    that what they wrote is in the ledger.
+    Raises the first CubeError of a work, ComputeError for any other failure, for a work that ends worker after worker,
+    and where there are no workers for longer than the cluster's patience; works in flight are finished first, so that
+    what they wrote is in the ledger.
     """
-    if client is None:
-        for work in works:
-            try:
-                done(work, execute(work, stage))
-            except CubeError:
-                raise
-            except Exception as error:
-                raise _failed(work, error) from error
+    if cluster.client is not None:
+        _Step(cluster, cluster.client, works, stage, done, teller).run()
         return
-    import distributed  # a build that finds nothing to do should not wait for it
-
-    threads = sum(client.nthreads().values()) or 1
-    queue = iter(works)
-    running = distributed.as_completed(loop=client.loop)
-    in_flight: dict[Any, Work] = {}
-
-    def submit() -> None:
-        work = next(queue, None)
-        if work is not None:
-            future = client.submit(execute, work, stage, pure=False, key=f"{work.id}-{id(work)}")
-            in_flight[future] = work
-            running.add(future)
-
-    for _ in range(IN_FLIGHT * threads):
-        submit()
-    failures: list[CubeError] = []
-    for future in running:
-        work = in_flight.pop(future)
+    for work in works:
         try:
-            done(work, future.result())
+            done(work, execute(work, stage))
+        except CubeError:
+            raise
+        except Exception as error:
+            raise _failed(work, error) from error
+
+
+def _execute(key: str, work: Work, stage: Stage) -> Executed:
+    tell_begun(key)
+    return execute(work, stage)
+
+
+class _Step:
+    """One step on workers that may come and go."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: distributed.Client,
+        works: Sequence[Work],
+        stage: Stage,
+        done: Done,
+        teller: Teller,
+    ) -> None:
+        self._client = client
+        self._works: Iterator[Work] = iter(works)
+        self._stage = stage
+        self._done = done
+        self._teller = teller
+        self._names: dict[str, str] = {}
+        self._in_flight: dict[Any, Work] = {}
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._deaths = Deaths(cluster, self._names.__getitem__)
+        self._watch = Watch(cluster, stage, teller)
+        self._failures: list[CubeError] = []
+
+    def run(self) -> None:
+        try:
+            self._fill()
+            while self._in_flight:
+                with contextlib.suppress(queue.Empty):
+                    self._finish(self._ended.get(timeout=TICK_SECONDS))
+                    while True:
+                        self._finish(self._ended.get_nowait())
+                self._tick()
+        except BaseException:
+            self._client.cancel(list(self._in_flight), force=True)
+            raise
+        finally:
+            self._deaths.close()
+        if self._failures:
+            raise self._failures[0]
+
+    def _fill(self) -> None:
+        """Submit until there is enough in flight for the workers that are there now."""
+        wanted = IN_FLIGHT * max(1, self._watch.threads())
+        while len(self._in_flight) < wanted and not self._failures:
+            work = next(self._works, None)
+            if work is None:
+                return
+            self._submit(work, 0)
+
+    def _submit(self, work: Work, attempt: int) -> None:
+        key = f"{work.id}-{id(work)}-{attempt}"
+        self._names[key] = work.id
+        future = self._client.submit(_execute, key, work, self._stage, pure=False, key=key)
+        self._in_flight[future] = work
+        future.add_done_callback(self._ended.put)
+
+    def _finish(self, future: Any) -> None:
+        import distributed
+
+        work = self._in_flight.pop(future, None)
+        if work is None:
+            return
+        try:
+            self._done(work, future.result())
         except CubeError as error:
-            failures.append(error)
+            self._failures.append(error)
+        except distributed.KilledWorker as error:
+            self._teller.event("worker-lost", work=work.id, worker=error.last_worker.address)
+            self._deaths.died(future.key, error.last_worker)
+            self._watch.seen()
+            if not self._failures:
+                self._submit(work, int(future.key.rpartition("-")[2]) + 1)
         except (Exception, distributed.CancelledError) as error:  # noqa: BLE001  a worker may raise anything
-            failures.append(_failed(work, error))
+            self._failures.append(_failed(work, error))
         future.release()
-        if not failures:
-            submit()
-    if failures:
-        raise failures[0]
+        self._fill()
+
+    def _tick(self) -> None:
+        self._watch.look()
+        self._deaths.settle()
+        guilty = self._deaths.guilty()
+        for future, work in list(self._in_flight.items()):
+            if work.id in guilty:
+                self._give_up(future, self._killed(work.id))
+            elif self._deaths.interrupted(future.key) >= LIMIT:
+                self._give_up(future, _outlived(work))
+        self._fill()
+
+    def _give_up(self, future: Any, problem: Problem) -> None:
+        """Try this one no more; what else is in flight is finished."""
+        del self._in_flight[future]
+        future.cancel(force=True)
+        self._failures.append(ComputeError(problem))
+
+    def _killed(self, work: str) -> Problem:
+        memory = self._deaths.by_memory[work]
+        grew = f", the last time at {self._deaths.most_bytes / 2**20:.0f} MiB" if memory else ""
+        return Problem(
+            "worker-killed",
+            f"{LIMIT} workers died while computing it, {memory} of them because of their memory{grew}",
+            work,
+            "computing it again would end more workers",
+            "raise `memory`, or cut the product by `area` or `layout.segment`; finished blocks are kept and the same "
+            "command goes on from them",
+        )
+
+
+def _outlived(work: Work) -> Problem:
+    return Problem(
+        "block-outlives-worker",
+        f"{LIMIT} workers came to the end of their time while computing it",
+        work.id,
+        "no worker lives long enough to finish it, so the build would never end",
+        "raise `cluster.walltime`; finished blocks are kept and the same command goes on from them",
+    )
 
 
 def _failed(work: Work, error: BaseException) -> ComputeError:
-    import distributed
-
-    blocks = ", ".join(task.block.id for task in work.tasks[:3]) or work.id
-    if isinstance(error, distributed.KilledWorker):
-        return ComputeError(
-            Problem(
-                "worker-killed",
-                f"workers died three times while computing {blocks}",
-                work.id,
-                "mostly the memory of a worker was not enough",
-                "raise `memory`; finished blocks are kept and the same command goes on from them",
-            )
-        )
     return ComputeError(
         Problem(
             "block-failed",
             f"{type(error).__name__}: {error}",
-            blocks,
+            ", ".join(task.block.id for task in work.tasks[:3]) or work.id,
             fix="finished blocks are kept; the same command goes on from them",
         )
     )

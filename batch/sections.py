@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from dask.utils import parse_bytes
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, StringConstraints
 
 from batch.locations import check_store
+from batch.schedule.options import Schedule
+from compute.clusters.options import Cluster
 from cube.errors import Problem
 from cube.options import LayoutOptions, Strict
 from cube.stores.storage import Storage
@@ -56,10 +58,6 @@ def _folder(value: str) -> str:
     return value
 
 
-def _kind(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
-
 def slug(title: str) -> str:
     """A name from a title: "Climate Impact Explorer" gives climate-impact-explorer. Empty where nothing is left."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
@@ -74,26 +72,6 @@ Size = Annotated[
     BeforeValidator(_bytes, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[kMGT]i?B$")]),
     Field(gt=0),
 ]
-
-
-class LocalCluster(Strict):
-    """Worker processes on this machine. `cluster: local` is short for `cluster: {kind: local}`."""
-
-    kind: Literal["local"] = Field(description="where the workers run")
-    workers: int | None = Field(
-        None,
-        ge=0,
-        description="number of worker processes; by default one a processor core, 0 works in the command itself",
-    )
-    scratch: Text | None = Field(
-        None,
-        description="folder for intermediate data, on a fast disk; relative to the specification. By default they are "
-        "kept beside the version being built",
-    )
-
-
-# A further kind of cluster is one more model: `LocalCluster | SlurmCluster` with `Field(discriminator="kind")`.
-Cluster = Annotated[LocalCluster, BeforeValidator(_kind, json_schema_input_type=Literal["local"] | LocalCluster)]
 
 
 class CollectionSpec(Strict):
@@ -183,6 +161,7 @@ class CubeKeys(Strict):
         examples=["4 GiB", "500 MB"],
     )
     cluster: Cluster = Field("local", validate_default=True, description="the workers that blocks are computed on")
+    schedule: Schedule | None = Field(None, description="what runs by itself, and who is told when it does not")
     collections: dict[CollectionName, CollectionSpec] = Field(
         default_factory=dict,
         description="collections of the catalogue by name. Give all that products name, or none",

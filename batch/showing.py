@@ -31,7 +31,7 @@ def size(value: float) -> str:
     raise AssertionError("unreachable")
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
@@ -81,7 +81,7 @@ def _error_json(error: CubeError) -> dict[str, Any]:
 
 
 def print_plan(console: Console, plan: Plan, spec: Spec) -> None:
-    table = _table("product", "to do", "compute", "bytes", "take", "copied", "twice", "memory", "why")
+    table = table_of("product", "to do", "compute", "bytes", "take", "copied", "twice", "memory", "why")
     for name, each in plan.products.items():
         if each.current:
             table.add_row(name, "nothing", "", "", "", "", "", "", "")
@@ -120,7 +120,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) -> None:
     for name, error in outcome.failed.items():
         live = read_live(store, ProductPath(spec.products[name].collection, name), mending=True)
-        console.print(f"{name}: {_still(live, error)}", highlight=False, markup=False, soft_wrap=True)
+        still = still_published(live, damaged=isinstance(error, IntegrityError))
+        console.print(f"{name}: {still}", highlight=False, markup=False, soft_wrap=True)
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
     for name, other in outcome.waiting.items():
         console.print(f"{name}: not tried, it is made from {other}", highlight=False, markup=False, soft_wrap=True)
@@ -144,16 +145,15 @@ def print_outcome(console: Console, outcome: Outcome, spec: Spec, store: Store) 
         console.print("next: mend what is named above and run the same command again", highlight=False)
 
 
-def _still(live: Live | None, error: CubeError) -> str:
+def still_published(live: Live | None, *, damaged: bool) -> str:
+    """What readers have of a product that a build failed to make."""
     if live is None:
         return "nothing of it is published"
     if live.damage:
         return f"what readers find of version {live.version} is damaged"
     time = live.manifest["extent"]["time"]
     until = f" to {time['end']}" if time else ""
-    return f"version {live.version}{until} is still published" + (
-        "" if isinstance(error, IntegrityError) else " and unharmed"
-    )
+    return f"version {live.version}{until} is still published" + ("" if damaged else " and unharmed")
 
 
 def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -178,6 +178,7 @@ def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str
                 "version": live.version,
                 "start": time["start"] if time else None,
                 "end": time["end"] if time else None,
+                "end_bound": time.get("end_bound") if time else None,
                 "calendar": time["calendar"] if time else None,
                 "limiting_input": min(inputs, key=lambda each: ends[each]) if inputs else None,
                 "files": len(manifest["inputs"]["files"]),
@@ -192,19 +193,11 @@ def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str
 
 
 def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    table = _table("product", "version", "period", "files", "archive", "bytes", "blocks", "remarks")
+    table = table_of("product", "version", "period", "age", "files", "archive", "bytes", "blocks", "remarks")
     for row in rows:
         if row["version"] is None:
-            table.add_row(
-                row["product"],
-                "not published",
-                "",
-                "",
-                "",
-                "",
-                "",
-                "staged: `cube build` goes on" if row.get("staged") else "",
-            )
+            remarks = ["staged: `cube build` goes on"] if row.get("staged") else []
+            table.add_row(row["product"], "not published", *[""] * 6, ", ".join([*remarks, *_last_result(row)]))
             continue
         period = f"{row['start']} to {row['end']}" if row["start"] else "no time"
         remarks = []
@@ -216,10 +209,13 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
             remarks.append("pinned" if pin == row["version"] else f"pinned to {pin}: `cube rollback` finishes it")
         if row["limiting_input"]:
             remarks.append(f"ends with {row['limiting_input']}")
+        remarks += _last_result(row)
+        age = row.get("age_days")
         table.add_row(
             row["product"],
             row["version"],
             period,
+            "" if age is None else f"{age} d",
             str(row["files"]) if row["files"] else "",
             size(row["archive_bytes"]) if row["files"] else "",
             size(row["bytes"]),
@@ -227,6 +223,12 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
             ", ".join(remarks),
         )
     console.print(table)
+
+
+def _last_result(row: Mapping[str, Any]) -> list[str]:
+    """What the last build came to, where that is worth a word."""
+    last = (row.get("last_run") or {}).get("result")
+    return [f"{last} in the last build"] if last in ("failed", "waiting") else []
 
 
 def print_product(console: Console, live: Live, href: str) -> None:
@@ -255,7 +257,7 @@ def print_product(console: Console, live: Live, href: str) -> None:
     if references:
         text = "; ".join(references["refused"]) if "refused" in references else references["href"]
         console.print(f"kerchunk {text}", highlight=False)
-    table = _table("variable", "dimensions", "shape", "chunk", "units", "missing")
+    table = table_of("variable", "dimensions", "shape", "chunk", "units", "missing")
     for name, variable in manifest["variables"].items():
         counts = manifest["missing"].get(name)
         missing = f"{counts['missing'] / max(1, counts['cells']):.1%}" if counts else ""
@@ -279,7 +281,7 @@ def verified_json(found: Sequence[Verified]) -> list[dict[str, Any]]:
 
 
 def print_verified(console: Console, found: Sequence[Verified]) -> None:
-    table = _table("product", "version", "objects", "read", "bytes", "result")
+    table = table_of("product", "version", "objects", "read", "bytes", "result")
     for each in found:
         result = f"{len(each.problems)} problems" if each.problems else "whole"
         table.add_row(each.product, each.version, str(each.objects), str(each.read), size(each.bytes), result)
@@ -290,7 +292,7 @@ def print_verified(console: Console, found: Sequence[Verified]) -> None:
 
 
 def print_samples(console: Console, summary: Any) -> None:
-    table = _table("family", "files", "bytes")
+    table = table_of("family", "files", "bytes")
     for family in summary.families:
         table.add_row(family.family, str(family.files), size(family.bytes))
     table.add_row("all", str(summary.files), size(summary.bytes))
@@ -309,7 +311,7 @@ def print_collected(
     console: Console, found: Sequence[Collected], failed: Mapping[str, CubeError], dry_run: bool
 ) -> None:
     if found:
-        table = _table("product", "version", "why", "objects", "bytes")
+        table = table_of("product", "version", "why", "objects", "bytes")
         for each in found:
             known = size(each.bytes) if each.bytes is not None else ""
             table.add_row(each.product, each.version, each.why, str(each.objects), known)

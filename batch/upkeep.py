@@ -7,9 +7,18 @@ from pathlib import Path
 
 import click
 
-from batch import showing
+from batch import runs, showing
 from batch.collecting import DAYS, KEEP, Collected, collect, is_full, make_room
-from batch.commanding import EXIT_CODES, console, fails_with_code, json_option, open_spec, print_json, spec_option
+from batch.commanding import (
+    EXIT_CODES,
+    console,
+    fails_with_code,
+    given_words,
+    json_option,
+    open_spec,
+    print_json,
+    spec_option,
+)
 from batch.locking import locked
 from batch.reporting import Reporter
 from batch.rollback import release, roll_back
@@ -43,11 +52,21 @@ def verify_command(
     spec, names = open_spec(spec_path, products)
     store = open_store(spec.store_location, spec.storage)
     found: list[Verified] = []
+    run = runs.current()
+    if run:
+        run.outcome["share"] = share
     for name in products or names:
         path = ProductPath(spec.products[name].collection, name)
         verified = verify(store, path, deep=deep, share=share, progress=Reporter(quiet=as_json).facts)
         if verified is not None:
             found.append(verified)
+    if run:
+        run.outcome |= {
+            "proven": [each.product for each in found if not each.problems],
+            "damaged": [each.product for each in found if each.problems],
+            **{key: sum(getattr(each, key) for each in found) for key in ("objects", "read", "bytes")},
+        }
+        run.failed(problem for each in found for problem in each.problems)
     if as_json:
         print_json(showing.verified_json(found))
     else:
@@ -86,8 +105,9 @@ def rollback_command(product: str, spec_path: Path, version: str | None, releasi
 @click.option(
     "--days", type=click.FloatRange(0), default=DAYS, show_default=True, help="days that a replaced version stays"
 )
+@click.pass_context
 @fails_with_code
-def gc_command(spec_path: Path, as_json: bool, dry_run: bool, keep: int, days: float) -> None:
+def gc_command(context: click.Context, spec_path: Path, as_json: bool, dry_run: bool, keep: int, days: float) -> None:
     """Delete versions that were replaced long ago, and what killed commands left.
 
     Live, pinned and staged versions stay, and so do the last --keep published ones and those that were replaced less
@@ -105,12 +125,24 @@ def gc_command(spec_path: Path, as_json: bool, dry_run: bool, keep: int, days: f
         with locked(spec, store, Reporter(quiet=as_json)) as lease:
             return clear(lease)
 
-    try:
-        found = clear(None) if dry_run else clear_locked()
-    except StoreError as error:
-        if dry_run or not is_full(error) or not make_room(spec, store, keep=keep, days=days):
-            raise
-        found = clear_locked()
+    if dry_run:
+        found = clear(None)
+    else:
+        with runs.recorded(store, "gc", command=given_words(context), cluster=spec.cluster.kind) as run:
+            try:
+                found = clear_locked()
+            except StoreError as error:
+                if not is_full(error) or not make_room(spec, store, keep=keep, days=days):
+                    raise
+                found = clear_locked()
+            run.outcome |= {
+                "deleted": len(found),
+                "bytes": sum(each.bytes or 0 for each in found),
+                "left": sorted(failed),
+            }
+            for each in failed.values():
+                run.failed(each.problems)
+            run.end(next((each.exit_code for each in failed.values()), 0))
     if as_json:
         print_json(showing.collected_json(found, failed, dry_run))
     else:

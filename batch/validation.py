@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -78,16 +78,19 @@ def _missing_key(details: ErrorDetails) -> bool:
 
 @dataclass(frozen=True)
 class _Fault:
-    """One error of pydantic's. `path` holds only what is in the file; `fork` is the path of the union it comes from."""
+    """One error of pydantic's. `path` holds only what is in the file; `fork` is the path of the union it comes from,
+    `member` pydantic's name for the alternative: the value of `kind` where that tells them apart."""
 
     path: KeyPath
     fork: KeyPath | None
     details: ErrorDetails
+    member: str = ""
 
     @classmethod
     def of(cls, details: ErrorDetails, value: Any) -> _Fault:
         path: list[str | int] = []
         fork: KeyPath | None = None
+        member = ""
         for position, part in enumerate(details["loc"]):
             last_missing = _missing_key(details) and position == len(details["loc"]) - 1
             if last_missing or (isinstance(value, dict) and part in value):
@@ -98,8 +101,15 @@ class _Fault:
                 path.append(part)
             elif fork is None:
                 # Pydantic names the member of a union, which is no key of the file.
-                fork = tuple(path)
-        return cls(tuple(path), fork, details)
+                fork, member = tuple(path), str(part)
+        if details["type"] == "union_tag_invalid":
+            # Said of the section as a whole; what is wrong is its `kind`.
+            context = details["ctx"]
+            path.append(str(context["discriminator"]).strip("'"))
+            expected = " or ".join(context["expected_tags"].rsplit(", ", 1))
+            replaced = {"type": "literal_error", "input": context["tag"], "ctx": {"expected": expected}}
+            details = cast("ErrorDetails", {**details, **replaced})
+        return cls(tuple(path), fork, details, member)
 
     @property
     def wrong_kind(self) -> bool:
@@ -147,7 +157,7 @@ def _report(
     for fault, *_ in groups:
         if fault.details["type"] == "extra_forbidden":
             section = fault.path[:-1]
-            known = [name for each in _models(model, section) for name in keys_of(each)]
+            known = [name for each in _models(model, section, fault.member) for name in keys_of(each)]
             excused.add((*section, unknown_key(str(fault.path[-1]), known, (*path, *section), report)))
     for group in groups:
         fault = group[0]
@@ -156,7 +166,7 @@ def _report(
                 _report_value(group, model, path, report)
         elif fault.path not in excused:
             key, section = str(fault.path[-1]), fault.path[:-1]
-            fix = f"add `{key}:`{_meaning(model, fault.path)}"
+            fix = f"add `{key}:`{_meaning(model, fault.path, fault.member)}"
             report.add((*path, *section), "spec-missing-key", f"the key {key!r} is missing", fix=fix)
 
 
@@ -194,12 +204,19 @@ def _fix(expected: str, found: Any, examples: str) -> str:
     return ""
 
 
-def _models(model: type[BaseModel], path: KeyPath) -> list[type[BaseModel]]:
-    """The models that the section at `path` of a model may be."""
+def _models(model: type[BaseModel], path: KeyPath, member: str = "") -> list[type[BaseModel]]:
+    """The models that the section at `path` of a model may be; member: the `kind` that the section gives."""
     kinds = _members(model)
     for part in path:
         kinds = [member for kind in kinds for below in _below(kind, part) for member in _members(below)]
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    tagged = [each for each in models if "kind" in each.model_fields and member in _choices(each)]
+    return tagged or models
+
+
+def _choices(model: type[BaseModel]) -> tuple[Any, ...]:
+    """What the `kind` of a model may be."""
+    return get_args(model.model_fields["kind"].annotation)
 
 
 def _members(kind: Any) -> list[Any]:
@@ -219,13 +236,13 @@ def _below(kind: Any, part: str | int) -> list[Any]:
     return list(arguments[1:]) if get_origin(kind) is dict else list(arguments)
 
 
-def _field(model: type[BaseModel], path: KeyPath) -> Any:
-    fields = [each.model_fields for each in _models(model, path[:-1])] if path else []
+def _field(model: type[BaseModel], path: KeyPath, member: str = "") -> Any:
+    fields = [each.model_fields for each in _models(model, path[:-1], member)] if path else []
     return next((names[str(path[-1])] for names in fields if str(path[-1]) in names), None)
 
 
-def _meaning(model: type[BaseModel], path: KeyPath) -> str:
-    field = _field(model, path)
+def _meaning(model: type[BaseModel], path: KeyPath, member: str) -> str:
+    field = _field(model, path, member)
     return f" {field.description}" if field is not None and field.description else ""
 
 

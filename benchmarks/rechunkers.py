@@ -109,8 +109,10 @@ def ours(case: Case) -> None:
     """The service's own path: works, its local cluster, staging with checksums and a ledger."""
     import xarray as xr
 
+    from batch.reporting import Reporter
     from batch.running import run_step
-    from compute.clusters import local
+    from compute.clusters.local import local
+    from compute.clusters.options import LocalCluster
     from cube.job import BlockTask
     from cube.layout import Part
     from cube.rechunk import Rechunked, rechunk_works
@@ -145,13 +147,15 @@ def ours(case: Case) -> None:
     def done(_: Any, executed: Executed) -> None:
         peaks.append(executed.peak_bytes)
 
-    with local(WORKERS, case.memory) as client:
+    options = LocalCluster.model_validate({"kind": "local", "workers": WORKERS})
+    with local(options, case.memory) as cluster:
+        client = cluster.client
         assert client is not None
         client.wait_for_workers(WORKERS)
         client.run(_imported, "cube.rechunk", "cube.stage")
         ready()
         for works in steps:
-            run_step(client, works, stage, done)
+            run_step(cluster, works, stage, done, Reporter(quiet=True))
         peaks += client.run(peak_resident).values()
     report(peak=max(peaks), planned=planned, passes=len(steps), works=[len(step) for step in steps])
 

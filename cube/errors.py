@@ -110,3 +110,10 @@ class ComputeError(CubeError):
 
     title = "a block could not be computed"
     exit_code = 8
+
+
+class OverdueError(CubeError):
+    """Scheduled runs were missed, hang, or died without a word."""
+
+    title = "scheduled runs are not as they should be"
+    exit_code = 9

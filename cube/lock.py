@@ -22,6 +22,7 @@ from typing import Any
 
 from cube.errors import BusyError, CubeError, MissingObjectError, Problem, StoreError
 from cube.hashing import readable, sha256
+from cube.process import find, is_gone, machine
 from cube.stores import Store
 from cube.stores.directory import DirectoryStore
 
@@ -105,49 +106,17 @@ def _busy(place: Place, held: dict[str, Any], what: str) -> BusyError:
     )
 
 
-def _machine() -> str | None:
-    """This boot of this machine and the processes that are visible in it; None where the system does not tell.
-
-    Neither the host's name, which containers share, nor anything that a clock tells.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return None
-
-
-def _process(number: int) -> tuple[str, int] | None:
-    """State of a process as /proc gives it, and its start in clock ticks since boot; None where it is not shown."""
-    try:
-        fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return fields[0], int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def _is_gone(number: int) -> bool:
-    """Whether there is no such process; where others' processes are hidden, /proc alone does not tell."""
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        pass
-    return False
-
-
 def _is_alive(held: dict[str, Any]) -> bool | None:
     """Whether the holder lives and renews its lease; None where only the lease can tell."""
-    if held.get("machine") is None or held["machine"] != _machine():
+    if held.get("machine") is None or held["machine"] != machine():
         return None
     try:
         number, started, renewed = int(held["process"]), int(held["process_started"]), float(held["renewed"])
     except (KeyError, TypeError, ValueError):
         return None
-    found = _process(number)
+    found = find(number)
     if found is None:
-        return False if _is_gone(number) else None
+        return False if is_gone(number) else None
     # A process that ended and was not waited for, as in a container without init, still has its number.
     if found[1] != started or found[0] in "ZX":
         return False
@@ -159,13 +128,13 @@ def _is_alive(held: dict[str, Any]) -> bool | None:
 
 def _mine(token: str) -> dict[str, Any]:
     """This process as a holder. host and started are for people."""
-    found = _process(os.getpid())
+    found = find(os.getpid())
     return {
         "token": token,
         "host": socket.gethostname(),
         "process": os.getpid(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": _machine() if found else None,
+        "machine": machine() if found else None,
         "process_started": found[1] if found else None,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 
 class Strict(BaseModel):
@@ -64,6 +64,23 @@ class Period(Strict):
         if self.start is None and self.end is None:
             raise ValueError("give start, end or both")
         return self
+
+
+def _seconds(value: Any) -> Any:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h|d)", value) if isinstance(value, str) else None
+    if not match or not float(match[1]):
+        raise ValueError(
+            f'a duration is a number with its unit, such as "90 s", "30 min", "8 h" or "2 d"; found {value!r}'
+        )
+    return float(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(s|min|h|d)$")]),
+    PlainSerializer(lambda value: f"{value:.10g} s", when_used="json"),
+]
+"""Seconds, from a text with its unit."""
 
 
 def _years(value: Any) -> Any:

@@ -89,6 +89,11 @@ def translate(pattern: str) -> str:
     )
 
 
+def fixed_folder(pattern: str, base: Path) -> Path:
+    """The folder on disk that a pattern begins with, up to its first wildcard."""
+    return Path(_fixed(os.path.normpath(base.absolute() / pattern)))
+
+
 def _fixed(where: str) -> str:
     """The folder in front of the first part that holds a wildcard or names the file, with its "/"."""
     match = _MAGIC.search(where)

@@ -132,8 +132,9 @@ class Kept(Project):
         self.assert_whole(RAIN)
 
     def tree(self) -> dict[str, tuple]:
-        """Everything that lies in the store but the lock: time of writing and content of files."""
-        return {name: value for name, value in self.files().items() if name not in ("lock", ".compare-and-set")}
+        """Everything that lies in the store but lock and records: time of writing and content of files."""
+        found = self.files().items()
+        return {name: each for name, each in found if not name.startswith(("lock", ".compare-and-set", "runs/"))}
 
 
 class Remote(Kept):
@@ -169,4 +170,4 @@ class Remote(Kept):
 
     def tree(self) -> dict[str, Any]:
         store = self.store()
-        return {key: store.head(key) for key in store.walk("") if key != "lock"}
+        return {key: store.head(key) for key in store.walk("") if not key.startswith(("lock", "runs/"))}

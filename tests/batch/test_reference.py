@@ -63,7 +63,7 @@ def test_schema_accepts_a_sound_specification(jobs: Jobs) -> None:
     [
         ("title: Test", "titel: Test", ""),
         ("memory: 2 GiB", "memory: 2", "memory"),
-        ("cluster: local", "cluster: slurm", "cluster"),
+        ("cluster: local", "cluster: pbs", "cluster"),
         ("products:", "products:\n  x: {collection: c}", "products.x"),
         ("job: ingest", "job: simulate", "products.rain-{m}.job"),
         ("    source: tamsat\n", "", "products.rain-{m}"),

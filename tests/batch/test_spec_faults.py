@@ -204,11 +204,11 @@ def test_the_base_of_these_tests_is_sound(load: Load) -> None:
         ("memory: 2 GiB", "memory: 0 GiB", "cube.yaml:3 memory", "spec-value", "expected a number above 0", ""),
         (
             "  kind: local",
-            "  kind: slurm",
+            "  kind: slrum",
             "cube.yaml:7 cluster.kind",
             "spec-value",
-            "expected 'local', found 'slurm'",
-            "known here: local",
+            "expected 'local', 'slurm', 'address' or 'gateway', found 'slrum'",
+            "did you mean 'slurm'?",
         ),
         (
             "store: ./cube",

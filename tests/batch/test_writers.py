@@ -328,7 +328,7 @@ def test_build_that_was_killed_blocks_others(project, starter, monkeypatch, mach
     monkeypatch.setattr(lock, "LEASE_SECONDS", 1.0)
     patch = stopping("within the write")
     if machine == "another":
-        patch += "lock._machine = lambda: 'another boot pid:[1]'"
+        patch += "lock.machine = lambda: 'another boot pid:[1]'"
     (process,) = starter.begin(project.folder, [{"patch": patch}])
     wait_until_stopped(process)
     os.kill(process, signal.SIGKILL)

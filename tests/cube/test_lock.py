@@ -31,8 +31,8 @@ url, endpoint, folder, shift, boot, renew = json.loads(sys.argv[1])
 if shift:
     shifted_clock.shift(shift)
 lock.RENEW_SECONDS = renew
-here = lock._machine()
-lock._machine = lambda: boot or here
+here = lock.machine()
+lock.machine = lambda: boot or here
 place = lock.place_of_lock(open_store(url, Storage(endpoint_url=endpoint) if endpoint else None), folder)
 with lock.hold(place) as lease:
     print("held", flush=True)
@@ -303,14 +303,14 @@ def test_zombie_blocks(here, holder):
 def test_process_that_the_system_hides_looks_dead(here, monkeypatch):
     monkeypatch.setattr(lock, "RENEW_SECONDS", 0.1)
     with lock.hold(here):
-        monkeypatch.setattr(lock, "_process", lambda number: None)
+        monkeypatch.setattr(lock, "find", lambda number: None)
         with pytest.raises(BusyError), lock.hold(here):
             pass
 
 
 def test_system_without_proc_takes_over_a_living_holder_or_blocks_for_ever(here, monkeypatch):
-    monkeypatch.setattr(lock, "_machine", lambda: None)
-    monkeypatch.setattr(lock, "_process", lambda number: None)
+    monkeypatch.setattr(lock, "machine", lambda: None)
+    monkeypatch.setattr(lock, "find", lambda number: None)
     monkeypatch.setattr(lock, "RENEW_SECONDS", 0.1)
     with lock.hold(here):
         held = content(here)

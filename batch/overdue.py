@@ -1,0 +1,147 @@
+"""`cube run watch`: scheduled runs that were missed, hang or died without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from batch import runs, telling
+from batch.notifying import Message, notify
+from batch.runs import Record
+from batch.schedule.commands import schedule_of
+from batch.schedule.options import Entry, Schedule, WatchEntry
+from batch.schedule.times import previous_time
+from batch.spec import Spec
+from cube.errors import MissingObjectError, Problem
+from cube.hashing import readable
+from cube.process import has_ended, machine
+from cube.stores import Store
+
+KEY = f"{runs.FOLDER}/watch.json"
+RECORDS = 10
+"""So many of the newest records of an entry are looked at."""
+EARLY = datetime.timedelta(minutes=2)
+"""Clocks of machines differ: a run that begins this much before its time is that run."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that is wrong with scheduled runs.
+
+    cause  names it, so that it is told once
+    """
+
+    cause: str
+    problem: Problem
+    message: Message
+
+
+def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tuple[list[Trouble], list[dict[str, Any]]]:
+    """What is wrong now, and what was sent of what is new; `runs/watch.json` remembers both. Raises StoreError."""
+    now = now or datetime.datetime.now(datetime.UTC)
+    schedule = schedule_of(spec)
+    known = _memory(store)
+    since = {}
+    for name, entry in schedule.entries().items():
+        seen = known["since"].get(name, {})
+        since[name] = seen if seen.get("cron") == entry.cron else {"cron": entry.cron, "time": runs.text(now)}
+    found = list(_troubles(spec, store, schedule, since, now))
+    told: dict[str, str] = {}
+    sent: list[dict[str, Any]] = []
+    for trouble in found:
+        if trouble.cause in known["told"]:
+            told[trouble.cause] = known["told"][trouble.cause]
+            continue
+        results = notify(schedule.notify, trouble.message)
+        sent += results
+        # What reached nobody is tried again next time.
+        if not results or any(each["sent"] for each in results):
+            told[trouble.cause] = runs.text(now)
+    memory = {"schema": runs.SCHEMA, "since": since, "told": told}
+    if memory != known:
+        store.put(KEY, readable(memory), immutable=False)
+    return found, sent
+
+
+def _memory(store: Store) -> dict[str, Any]:
+    with contextlib.suppress(MissingObjectError, ValueError):
+        known = json.loads(store.get(KEY))
+        if isinstance(known, dict) and isinstance(known.get("since"), dict) and isinstance(known.get("told"), dict):
+            return known
+    return {"since": {}, "told": {}}
+
+
+def _troubles(
+    spec: Spec, store: Store, schedule: Schedule, since: dict[str, dict[str, str]], now: datetime.datetime
+) -> Iterator[Trouble]:
+    watching = schedule.watch or WatchEntry.model_validate({"cron": "0 * * * *"})
+    for name, entry in schedule.entries().items():
+        if name == "watch":
+            continue
+        latest = runs.latest(store, name)
+        last = latest.get("scheduled") if latest else None
+        due = previous_time(entry.cron, now - datetime.timedelta(seconds=watching.tolerance))
+        # What was due before anybody looked says nothing: the schedule may be younger.
+        if due >= runs.moment(since[name]["time"]) and (last is None or runs.moment(last) < due - EARLY):
+            yield _missed(spec, name, runs.text(due), last)
+        yield from _unended(spec, store, name, entry, latest, now)
+
+
+def _missed(spec: Spec, name: str, due: str, last: str | None) -> Trouble:
+    problem = Problem(
+        "run-missed",
+        f"it should have begun at {due}; the last scheduled one began {'at ' + last if last else 'never'}",
+        name,
+        "what is published grows old",
+        "see whether cron, the timer or the queue works",
+    )
+    return Trouble(f"missed {name} {due}", problem, telling.missed(spec, name, due, last))
+
+
+def _unended(
+    spec: Spec, store: Store, name: str, entry: Entry, latest: Record | None, now: datetime.datetime
+) -> Iterator[Trouble]:
+    """Scheduled runs without an end that no later run has made good."""
+    records = {record["id"]: record for record in runs.history(store, name, RECORDS)}
+    if latest is not None:
+        records[latest["id"]] = latest
+    for _, record in sorted(records.items(), reverse=True):
+        if record["exit_code"] == 0:
+            return
+        if record["ended"] is not None or record.get("by") != "schedule":
+            continue
+        age = (now - runs.moment(record["started"])).total_seconds()
+        if why := _dead(record, age, entry.limit):
+            problem = Problem(
+                "run-died", f"it ended without a word: {why}", record["id"], fix="the next run goes on where it stopped"
+            )
+            yield Trouble(f"died {record['id']}", problem, telling.died(spec, record, why))
+        elif entry.limit is not None and age > entry.limit and not _told(record, "overrun"):
+            what = f"it has taken {telling.duration(age)}; its limit is {telling.duration(entry.limit)}"
+            problem = Problem("run-overrun", what, record["id"], fix="it goes on; end it if it hangs")
+            yield Trouble(f"overrun {record['id']}", problem, telling.overrun(spec, record, entry.limit))
+
+
+def _dead(record: Record, age: float, limit: float | None) -> str:
+    """Why a run is taken for dead, "" if it is not."""
+    number, started = record.get("process"), record.get("process_started")
+    if record.get("host") == socket.gethostname() and record.get("machine") and number != os.getpid():
+        boot = str(record["machine"]).partition(" ")[0]
+        here = machine()
+        if here == record["machine"] and has_ended(int(number or 0), started):
+            return f"its process {number} on {record['host']} is gone"
+        if here and boot != here.partition(" ")[0]:
+            return f"{record['host']} was started anew since"
+    if limit is not None and age > 2 * limit:
+        return f"nothing was heard of it for more than twice its limit of {telling.duration(limit)}"
+    return ""
+
+
+def _told(record: Record, event: str) -> bool:
+    return any(each.get("event") == event and each.get("sent") for each in record.get("notified", ()))

@@ -1,0 +1,1 @@
+"""Scheduled runs: the `schedule:` section, its times, and what starts them: cron, JASMIN, systemd, Kubernetes."""

@@ -1,0 +1,1 @@
+"""Dask clusters: where works run."""

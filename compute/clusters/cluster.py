@@ -1,0 +1,48 @@
+"""What a build knows of the workers it runs on, whatever starts them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from cube.errors import Problem
+
+if TYPE_CHECKING:
+    import distributed
+
+
+class Fate(Enum):
+    """Why a worker is gone, as far as whoever started it can tell."""
+
+    PROCESS = "the process ended by itself, mostly because its memory was not enough"
+    MACHINE = "it was cancelled, preempted, or lost with its machine"
+
+
+class Cluster:
+    """Workers to run works on.
+
+    client    None where works run in this process
+    about     the workers in words, for people
+    patience  seconds without any worker before a build gives up
+    """
+
+    def __init__(self, client: distributed.Client | None, about: str, patience: float) -> None:
+        self.client = client
+        self.about = about
+        self.patience = patience
+
+    @property
+    def dashboard(self) -> str | None:
+        """Address of the Dask dashboard, None where there is none."""
+        return None
+
+    def look(self) -> None:
+        """Called every second while works run, for what has to be noted while it can be seen."""
+
+    def hindrance(self) -> tuple[str, list[Problem]]:
+        """Asked while there is no worker: what whoever starts them says, and what of it waiting cannot settle."""
+        return "", []
+
+    def fate(self, worker: str) -> Fate | None:
+        """What became of the worker of this name; None where that is not known, or not yet."""
+        return None
