@@ -33,7 +33,7 @@ Exit codes:
   6  the store does not hold what it advertises
   7  another build is at work, or published since
   8  a block could not be computed
-  9  a scheduled run was missed, hangs or died
+  9  a scheduled run was missed, hangs, died, or failed and told nobody
 """
 
 spec_option = click.option(

@@ -88,7 +88,9 @@ def trials(
     if spec.cluster.scratch:
         yield Trial("scratch", partial(writable, folder=Path(spec.resolve(spec.cluster.scratch))))
     yield from cluster_trials(spec)
-    yield Trial("space for the plan", partial(_space, spec=spec, store=store, names=names, progress=progress))
+    space = partial(_space, spec=spec, store=store, names=names, progress=progress)
+    # Each product's records would be waited for, if the server is away.
+    yield Trial("space for the plan", tried.after_write(space) if store.url.startswith("s3://") else space)
 
 
 def _root(store: Store) -> Path:

@@ -89,7 +89,7 @@ def what(record: Record) -> str:
         "build": ("built", "current", "failed", "waiting", "held"),
         "gc": ("deleted", "left"),
         "verify": ("proven", "damaged"),
-        "watch": ("missed", "overrun", "died"),
+        "watch": ("missed", "overrun", "died", "failed"),
     }
     words = []
     for kind in counted.get(record["entry"], ()):

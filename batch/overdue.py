@@ -1,4 +1,4 @@
-"""`cube run watch`: scheduled runs that were missed, hang or died without a word."""
+"""`cube run watch`: scheduled runs that were missed, hang, died without a word, or failed and could tell nobody."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from cube.stores import Store
 KEY = f"{runs.FOLDER}/watch.json"
 RECORDS = 10
 """So many of the newest records of an entry are looked at."""
+SETTLED = datetime.timedelta(minutes=10)
+"""After this time nobody is being told any more by the run itself."""
 EARLY = datetime.timedelta(minutes=2)
 """Clocks of machines differ: a run that begins this much before its time is that run."""
 
@@ -90,7 +92,13 @@ def _troubles(
         # What was due before anybody looked says nothing: the schedule may be younger.
         if due >= runs.moment(since[name]["time"]) and (last is None or runs.moment(last) < due - EARLY):
             yield _missed(spec, name, runs.text(due), last)
-        yield from _unended(spec, store, name, entry, latest, now)
+        for record in _not_made_good(store, name, latest):
+            if record["ended"] is None:
+                yield from _unended(spec, record, entry, now)
+            elif _reached_nobody(schedule, record, now):
+                what = f"it ended with exit code {record['exit_code']} and nobody could be told"
+                problem = Problem("run-untold", what, record["id"], fix="see the record: `cube runs --json`")
+                yield Trouble(f"failed {record['id']}", problem, telling.ended(spec, store, record))
 
 
 def _missed(spec: Spec, name: str, due: str, last: str | None) -> Trouble:
@@ -104,28 +112,36 @@ def _missed(spec: Spec, name: str, due: str, last: str | None) -> Trouble:
     return Trouble(f"missed {name} {due}", problem, telling.missed(spec, name, due, last))
 
 
-def _unended(
-    spec: Spec, store: Store, name: str, entry: Entry, latest: Record | None, now: datetime.datetime
-) -> Iterator[Trouble]:
-    """Scheduled runs without an end that no later run has made good."""
+def _not_made_good(store: Store, name: str, latest: Record | None) -> Iterator[Record]:
+    """Scheduled runs, newest first, that did not end well and that no later run of any kind has made good."""
     records = {record["id"]: record for record in runs.history(store, name, RECORDS)}
     if latest is not None:
         records[latest["id"]] = latest
     for _, record in sorted(records.items(), reverse=True):
         if record["exit_code"] == 0:
             return
-        if record["ended"] is not None or record.get("by") != "schedule":
-            continue
-        age = (now - runs.moment(record["started"])).total_seconds()
-        if why := _dead(record, age, entry.limit):
-            problem = Problem(
-                "run-died", f"it ended without a word: {why}", record["id"], fix="the next run goes on where it stopped"
-            )
-            yield Trouble(f"died {record['id']}", problem, telling.died(spec, record, why))
-        elif entry.limit is not None and age > entry.limit and not _told(record, "overrun"):
-            what = f"it has taken {telling.duration(age)}; its limit is {telling.duration(entry.limit)}"
-            problem = Problem("run-overrun", what, record["id"], fix="it goes on; end it if it hangs")
-            yield Trouble(f"overrun {record['id']}", problem, telling.overrun(spec, record, entry.limit))
+        if record.get("by") == "schedule":
+            yield record
+
+
+def _unended(spec: Spec, record: Record, entry: Entry, now: datetime.datetime) -> Iterator[Trouble]:
+    age = (now - runs.moment(record["started"])).total_seconds()
+    if why := _dead(record, age, entry.limit):
+        what = f"it ended without a word: {why}"
+        problem = Problem("run-died", what, record["id"], fix="the next run goes on where it stopped")
+        yield Trouble(f"died {record['id']}", problem, telling.died(spec, record, why))
+    elif entry.limit is not None and age > entry.limit and not _told(record, "overrun"):
+        what = f"it has taken {telling.duration(age)}; its limit is {telling.duration(entry.limit)}"
+        problem = Problem("run-overrun", what, record["id"], fix="it goes on; end it if it hangs")
+        yield Trouble(f"overrun {record['id']}", problem, telling.overrun(spec, record, entry.limit))
+
+
+def _reached_nobody(schedule: Schedule, record: Record, now: datetime.datetime) -> bool:
+    """Whether a run that failed told nobody, as from a node that has no way out."""
+    if schedule.notify.webhook is None and schedule.notify.mail is None:
+        return False
+    told = _told(record, "failed") or _told(record, "skipped")
+    return not told and now - runs.moment(record["ended"]) > SETTLED
 
 
 def _dead(record: Record, age: float, limit: float | None) -> str:

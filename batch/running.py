@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ IN_FLIGHT = 2
 """Works in flight a thread."""
 
 TICK_SECONDS = 1.0
+
+AGAIN_SECONDS = 3.0
+"""Before a work is tried again that was on a worker that died: one that ends its process at once must not meet a worker
+that is just starting, whose nanny would give up."""
 
 Done = Callable[[Work, Executed], None]
 
@@ -68,6 +73,7 @@ class _Step:
         self._teller = teller
         self._names: dict[str, str] = {}
         self._in_flight: dict[Any, Work] = {}
+        self._again: list[tuple[float, Work, int]] = []
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._deaths = Deaths(cluster, self._names.__getitem__)
         self._watch = Watch(cluster, stage, teller)
@@ -76,7 +82,7 @@ class _Step:
     def run(self) -> None:
         try:
             self._fill()
-            while self._in_flight:
+            while self._in_flight or self._again:
                 with contextlib.suppress(queue.Empty):
                     self._finish(self._ended.get(timeout=TICK_SECONDS))
                     while True:
@@ -93,7 +99,7 @@ class _Step:
     def _fill(self) -> None:
         """Submit until there is enough in flight for the workers that are there now."""
         wanted = IN_FLIGHT * max(1, self._watch.threads())
-        while len(self._in_flight) < wanted and not self._failures:
+        while len(self._in_flight) + len(self._again) < wanted and not self._failures:
             work = next(self._works, None)
             if work is None:
                 return
@@ -121,7 +127,7 @@ class _Step:
             self._deaths.died(future.key, error.last_worker)
             self._watch.seen()
             if not self._failures:
-                self._submit(work, int(future.key.rpartition("-")[2]) + 1)
+                self._again.append((time.monotonic() + AGAIN_SECONDS, work, int(future.key.rpartition("-")[2]) + 1))
         except (Exception, distributed.CancelledError) as error:  # noqa: BLE001  a worker may raise anything
             self._failures.append(_failed(work, error))
         future.release()
@@ -136,6 +142,14 @@ class _Step:
                 self._give_up(future, self._killed(work.id))
             elif self._deaths.interrupted(future.key) >= LIMIT:
                 self._give_up(future, _outlived(work))
+        for work in [work for _, work, _ in self._again if work.id in guilty]:
+            self._failures.append(ComputeError(self._killed(work.id)))
+        if self._failures:
+            self._again.clear()
+        now = time.monotonic()
+        for due in [due for due in self._again if due[0] <= now]:
+            self._again.remove(due)
+            self._submit(*due[1:])
         self._fill()
 
     def _give_up(self, future: Any, problem: Problem) -> None:
@@ -146,14 +160,18 @@ class _Step:
 
     def _killed(self, work: str) -> Problem:
         memory = self._deaths.by_memory[work]
-        grew = f", the last time at {self._deaths.most_bytes / 2**20:.0f} MiB" if memory else ""
+        if memory:
+            how = f"{memory} of them because of their memory, at {self._deaths.most_bytes / 2**20:.0f} MiB"
+            fix = "raise `memory`, or cut the product by `area` or `layout.segment`"
+        else:
+            how = "their processes ended by themselves"
+            fix = "see the output of the workers for a library that crashed, and the machine's log for its memory"
         return Problem(
             "worker-killed",
-            f"{LIMIT} workers died while computing it, {memory} of them because of their memory{grew}",
+            f"{LIMIT} workers died while computing it, {how}",
             work,
             "computing it again would end more workers",
-            "raise `memory`, or cut the product by `area` or `layout.segment`; finished blocks are kept and the same "
-            "command goes on from them",
+            f"{fix}; finished blocks are kept and the same command goes on from them",
         )
 
 

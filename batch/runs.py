@@ -1,7 +1,7 @@
 """Records of runs on the store: what ran, when, and how it ended. Nothing that is published rests on them.
 
 `runs/ID.json` is written when a run starts, with `ended` null, and again when it ends; `runs/latest-ENTRY.json` is a
-copy of the newest one of its entry. ID is the time of the start, the entry and four random digits.
+copy of the newest one of its entry. ID is the second of the start, the entry, and the part of the second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import re
-import secrets
 import signal
 import socket
 import threading
@@ -35,8 +34,8 @@ SCHEMA = 1
 PROBLEMS = 50
 """A record lists no more."""
 
-RECORD = re.compile(rf"{FOLDER}/(\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\dZ)-([a-z]+)-[0-9a-f]{{4}}\.json")
-"""Keys of records: the start and the entry."""
+RECORD = re.compile(rf"{FOLDER}/(\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\dZ)-([a-z]+)-([0-9a-f]{{4}})\.json")
+"""Keys of records: second of the start, entry, part of the second."""
 
 Record = Mapping[str, Any]
 
@@ -65,6 +64,7 @@ class Run:
     notified   what was sent to whom, and how it went
     report     key of a Dask performance report
     exit_code  set when the command ends
+    previous   record of the entry's run before, where it could be read
     """
 
     store: Store
@@ -72,7 +72,7 @@ class Run:
     by: str
     command: str
     cluster: str
-    scheduled: str | None = None
+    previous: Record | None = None
     outcome: dict[str, Any] = field(default_factory=dict)
     problems: list[dict[str, str]] = field(default_factory=list)
     notified: list[dict[str, Any]] = field(default_factory=list)
@@ -85,7 +85,8 @@ class Run:
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.id = f"{self.started:%Y-%m-%dT%H-%M-%SZ}-{self.entry}-{secrets.token_hex(2)}"
+        part = self.started.microsecond * 0x10000 // 1_000_000
+        self.id = f"{self.started:%Y-%m-%dT%H-%M-%SZ}-{self.entry}-{part:04x}"
         self._seconds: float | None = None
 
     def failed(self, problems: Iterable[Problem]) -> None:
@@ -125,7 +126,7 @@ class Run:
             "machine": machine() if found else None,
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
             "package": importlib.metadata.version("climate-impact-cube"),
-            "scheduled": self.scheduled,
+            "scheduled": text(self.started) if self.by == "schedule" else (self.previous or {}).get("scheduled"),
             "outcome": self.outcome,
             "problems": self.problems[:PROBLEMS],
             "problems_omitted": max(0, len(self.problems) - PROBLEMS),
@@ -170,7 +171,7 @@ def recorded(store: Store, entry: str, *, command: str, cluster: str, by: str = 
         return
     run = Run(store, entry, by, command, cluster)
     with contextlib.suppress(StoreError):  # said when the record is written
-        run.scheduled = text(run.started) if by == "schedule" else (latest(store, entry) or {}).get("scheduled")
+        run.previous = latest(store, entry)
     run.save()
     token = _current.set(run)
     try:
@@ -237,8 +238,9 @@ def history(store: Store, entry: str | None = None, limit: int = 20, *, besides:
     entry    only of this one
     besides  of none of these
     """
-    found = sorted(filter(None, map(RECORD.fullmatch, store.walk(FOLDER))), key=lambda each: each[0], reverse=True)
-    wanted = [each[0] for each in found if entry in (None, each[2]) and each[2] not in besides]
+    found = filter(None, map(RECORD.fullmatch, store.walk(FOLDER)))
+    newest = sorted(found, key=lambda each: (each[1], each[3]), reverse=True)
+    wanted = [each[0] for each in newest if entry in (None, each[2]) and each[2] not in besides]
     records = (_read(store, key) for key in wanted[:limit])
     return [record for record in records if record is not None]
 

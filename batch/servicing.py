@@ -44,7 +44,7 @@ def run_command(context: click.Context, entry: str, spec_path: Path) -> None:
     """Do what is scheduled, leave a record, and tell people if it fails. This is what every scheduler calls.
 
     Does what the plain command does and ends with its exit code. `verify` reads one part after the other, where the
-    schedule gives `share`; `watch` looks for runs that were missed, hang or died.
+    schedule gives `share`; `watch` looks for runs that were missed, hang, died, or failed and could tell nobody.
     """
     spec, _ = open_spec(spec_path, ())
     load_environment(spec)
@@ -66,19 +66,23 @@ def _start(context: click.Context, entry: str, spec: Spec, store: Store, spec_pa
         build = context.find_root().command.get_command(context, "build")  # type: ignore[attr-defined]
         context.invoke(build, spec_path=spec_path)
     elif entry == "verify":
-        context.invoke(verify_command, spec_path=spec_path, share=_share(spec.schedule, store))
+        share = _share(spec.schedule, run)
+        # Said before it is read: a run that dies over its part does not send the next one to the first.
+        run.outcome["share"] = share
+        run.save()
+        context.invoke(verify_command, spec_path=spec_path, share=share)
     elif entry == "gc":
         context.invoke(gc_command, spec_path=spec_path)
     else:
         _watch(spec, store, run)
 
 
-def _share(schedule: Schedule | None, store: Store) -> tuple[int, int] | None:
+def _share(schedule: Schedule | None, run: Run) -> tuple[int, int] | None:
     """The part after the one that was last read."""
     parts = schedule.verify.share if schedule and schedule.verify else None
     if parts is None:
         return None
-    last = runs.latest(store, "verify") or {}
+    last = run.previous or {}
     share = (last.get("outcome") or {}).get("share")
     # A run that did not end reads its part again.
     if not share or share[1] != parts:
@@ -89,8 +93,8 @@ def _share(schedule: Schedule | None, store: Store) -> tuple[int, int] | None:
 def _watch(spec: Spec, store: Store, run: Run) -> None:
     found, sent = watch(spec, store)
     run.notified += sent
-    for kind in ("missed", "overrun", "died"):
-        run.outcome[kind] = [each.cause for each in found if each.message.event == kind]
+    for kind in ("missed", "overrun", "died", "failed"):
+        run.outcome[kind] = [each.cause for each in found if each.cause.startswith(f"{kind} ")]
     if found:
         raise OverdueError(each.problem for each in found)
     click.echo("all scheduled runs began and ended as they should")

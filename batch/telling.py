@@ -111,6 +111,9 @@ def _named(spec: Spec, record: Record) -> str:
 
 def _readers(spec: Spec, store: Store, record: Record) -> Iterable[str]:
     """What readers see of products that failed."""
+    if damaged := record["outcome"].get("damaged"):
+        yield f"What readers find of {', '.join(damaged)} is damaged."
+        return
     if record["entry"] != "build" or record["exit_code"] == StoreError.exit_code:
         yield "Readers see what was published before."
         return

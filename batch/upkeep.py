@@ -52,15 +52,12 @@ def verify_command(
     spec, names = open_spec(spec_path, products)
     store = open_store(spec.store_location, spec.storage)
     found: list[Verified] = []
-    run = runs.current()
-    if run:
-        run.outcome["share"] = share
     for name in products or names:
         path = ProductPath(spec.products[name].collection, name)
         verified = verify(store, path, deep=deep, share=share, progress=Reporter(quiet=as_json).facts)
         if verified is not None:
             found.append(verified)
-    if run:
+    if run := runs.current():
         run.outcome |= {
             "proven": [each.product for each in found if not each.problems],
             "damaged": [each.product for each in found if each.problems],

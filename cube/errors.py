@@ -113,7 +113,7 @@ class ComputeError(CubeError):
 
 
 class OverdueError(CubeError):
-    """Scheduled runs were missed, hang, or died without a word."""
+    """Scheduled runs were missed, hang, died, or failed and told nobody."""
 
     title = "scheduled runs are not as they should be"
     exit_code = 9

@@ -1,4 +1,4 @@
-"""A real Slurm for tests: its daemons as plain processes on 127.0.0.1, two nodes on this machine, in a folder of its own."""
+"""A real Slurm for tests: plain processes on 127.0.0.1, two nodes on this machine, all in a folder of its own."""
 
 from __future__ import annotations
 
@@ -132,7 +132,9 @@ class SlurmLab:
 
     def await_idle(self, seconds: float = 60) -> None:
         """Wait until both nodes are idle."""
-        self._await(seconds, lambda: len(self.run("sinfo", "-hN", "-p", "standard", "-t", "idle").split("\n")) > len(NODES))
+        self._await(
+            seconds, lambda: len(self.run("sinfo", "-hN", "-p", "standard", "-t", "idle").split("\n")) > len(NODES)
+        )
 
     def _choose_ports(self) -> None:
         sockets = {name: socket.socket() for name in ("slurmctld", "slurmdbd", "mariadb", *NODES)}
@@ -161,7 +163,9 @@ class SlurmLab:
             text += f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={self._ports[node]} CPUs=2 "
             text += f"RealMemory={MEGABYTES} State=UNKNOWN\n"
         allowed = (" AllowQos=standard,short,long,high", " AllowQos=debug") if self.accounts else ("", "")
-        text += f"PartitionName=standard Nodes=ALL Default=YES MaxTime=24:00:00 DefMemPerCPU=1024 State=UP{allowed[0]}\n"
+        text += (
+            f"PartitionName=standard Nodes=ALL Default=YES MaxTime=24:00:00 DefMemPerCPU=1024 State=UP{allowed[0]}\n"
+        )
         text += f"PartitionName=debug Nodes=ALL MaxTime=01:00:00 DefMemPerCPU=1024 State=UP{allowed[1]}\n"
         (self.folder / "slurm.conf").write_text(text)
         database = self.folder / "slurmdbd.conf"
@@ -198,7 +202,7 @@ class SlurmLab:
         """`kill -9` of a node's daemon, of those of its jobs, and of the jobs, as when the machine is lost."""
         daemon = self._processes.pop(f"slurmd-{node}")
         # The daemons of jobs leave the session of the node's; their name tells whose they are.
-        steps = [pid for pid, words in _processes() if f"slurmstepd" in words[0] and self._is_of(pid, node)]
+        steps = [pid for pid, words in _processes() if "slurmstepd" in words[0] and self._is_of(pid, node)]
         daemon.kill()
         daemon.wait()
         for step in steps:
@@ -208,11 +212,10 @@ class SlurmLab:
                     os.kill(pid, signal.SIGKILL)
 
     def _is_of(self, step: int, node: str) -> bool:
-        found = Path(f"/proc/{step}/fd")
+        """Whether a job's daemon belongs to a node: it writes to that node's log."""
         with contextlib.suppress(OSError):
-            return any(str(each.readlink()).startswith(str(self.folder / "spool" / node)) for each in found.iterdir()) or (
-                f"slurmd-{node}.log" in " ".join(str(each.readlink()) for each in found.iterdir())
-            )
+            opened = {each.readlink() for each in Path(f"/proc/{step}/fd").iterdir()}
+            return self.folder / f"log/slurmd-{node}.log" in opened
         return False
 
     def run(self, *words: str) -> str:

@@ -57,7 +57,8 @@ def gateway(options: GatewayCluster, memory: int) -> Iterator[Cluster]:
                     fix="see that it runs, that this machine reaches it, and that `auth` is its way of knowing you",
                 )
             ) from None
-        started.adapt(minimum=options.workers, maximum=options.workers)
+        # The gateway replaces workers that are lost; its adapt() starts none where nothing waits.
+        started.scale(options.workers)
         client.wait_for_workers(1, timeout=options.patience)
         enough(client, memory)
         cluster = _Gateway(client, f"{options.workers} workers of the gateway at {options.address}", options.patience)

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 import urllib3
 
 from cube.checks import Check, Trial
+from cube.errors import MissingObjectError
 from cube.stores.checks import StoreTrials
 from cube.stores.s3 import S3Store
 
 ORIGIN = "https://example.org"
 """A web page elsewhere."""
 
+CATALOGUE = "catalog.json"
+
+_NOTHING = "nothing is published yet"
 _PREPARE = "run `cube init`: it sets policy and CORS"
 
 
@@ -30,15 +34,25 @@ def _ask(
     return urllib3.request(method, url, headers=headers, body=body, timeout=10, retries=False, redirect=False)
 
 
-def _published(trials: StoreTrials) -> str:
-    """The public address of an object of ours."""
+def _target(trials: StoreTrials) -> tuple[str, bytes] | None:
+    """The public address of an object and its content; None where nothing is there that a web server must show."""
+    store = trials.store
+    try:
+        # Some web servers show only what readers need.
+        return store.public_href(CATALOGUE), store.get(CATALOGUE)
+    except MissingObjectError:
+        if not isinstance(store, S3Store):
+            return None
     key = trials.key("public")
-    trials.store.put(key, trials.content)
-    return trials.store.public_href(key)
+    store.put(key, trials.content)
+    return store.public_href(key), trials.content
 
 
 def _read(name: str, trials: StoreTrials) -> Check:
-    url = _published(trials)
+    target = _target(trials)
+    if target is None:
+        return Check(name, "not tried", _NOTHING)
+    url, content = target
     try:
         whole, part = _ask("GET", url), _ask("GET", url, {"Range": "bytes=-20"})
     except urllib3.exceptions.HTTPError as error:
@@ -46,10 +60,10 @@ def _read(name: str, trials: StoreTrials) -> Check:
         return Check(name, "problem", f"no answer at the public address ({type(error).__name__})", fix)
     if whole.status in (401, 403):
         return Check(name, "problem", f"refused without credentials ({whole.status})", _PREPARE)
-    if whole.status != 200 or whole.data != trials.content:
+    if whole.status != 200 or whole.data != content:
         found = f"answered {whole.status}" + (" with other bytes" if whole.status == 200 else "")
         return Check(name, "problem", f"the public address {found}", "correct `storage.public_url` or `storage.policy`")
-    if part.status != 206 or part.data != trials.content[-20:]:
+    if part.status != 206 or part.data != content[-20:]:
         found = f"suffix ranges are not kept (answered {part.status})"
         return Check(name, "problem", found, "readers of sharded Zarr need them: choose another public address")
     return Check(name, "ok", "anybody can read, ranges too")
@@ -73,7 +87,10 @@ def _write(name: str, trials: StoreTrials) -> Check:
 
 
 def _cors(name: str, trials: StoreTrials) -> Check:
-    url = _published(trials)
+    target = _target(trials)
+    if target is None:
+        return Check(name, "not tried", _NOTHING)
+    url = target[0]
     asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
     try:
         read = _ask("GET", url, {"Origin": ORIGIN})

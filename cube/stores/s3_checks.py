@@ -57,7 +57,7 @@ def _keys(name: str, store: S3Store) -> Check:
         if getattr(found, "token", None):
             what = f"temporary ones (from {origin}); nothing tells when they end"
             return Check(name, "warning", what, "set AWS_CREDENTIAL_EXPIRATION beside them, or use lasting keys")
-        return Check(name, "ok", f"they do not expire (from {origin})")
+        return Check(name, "ok", f"nothing tells this machine of an end (from {origin})")
     left = (ends - datetime.datetime.now(datetime.UTC)).total_seconds()
     when = f"{ends.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC (from {origin})"
     if left <= 0:

@@ -65,8 +65,9 @@ class Published:
         return opened(self.item(name), asset, **options)
 
     def stored(self) -> dict[str, tuple[int, int, str]]:
-        """Inode, modification time and sha256 of every file of the store."""
-        files = sorted(path for path in self.store.rglob("*") if path.is_file())
+        """Inode, modification time and sha256 of every file of the store but records of runs."""
+        records = self.store / "runs"
+        files = sorted(path for path in self.store.rglob("*") if path.is_file() and records not in path.parents)
         return {
             str(path.relative_to(self.store)): (
                 path.stat().st_ino,

@@ -81,8 +81,9 @@ class Wire:
     after: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def methods(self, place: str) -> list[str]:
-        """Methods of the requests below a bucket or folder."""
-        return [method for method, path, _ in self.asked if path.startswith(f"/{place}/") or path == f"/{place}"]
+        """Methods of the requests below a bucket or folder; those for records of runs are left out."""
+        asked = [(method, path) for method, path, _ in self.asked if "/cube/runs/" not in path]
+        return [method for method, path in asked if path.startswith(f"/{place}/") or path == f"/{place}"]
 
 
 @contextmanager
@@ -163,9 +164,10 @@ class Remote:
         return result.exit_code, json.loads(result.stdout)
 
     def stored(self) -> dict[str, tuple[str, Any]]:
-        """ETag and time of every object of the store."""
+        """ETag and time of every object of the store but records of runs."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        entries = [entry for page in pages for entry in page.get("Contents", ())]
+        found = [entry for page in pages for entry in page.get("Contents", ())]
+        entries = [entry for entry in found if "/runs/" not in entry["Key"]]
         return {entry["Key"]: (entry["ETag"], entry["LastModified"]) for entry in entries}
 
     def item(self, name: str) -> pystac.Item:

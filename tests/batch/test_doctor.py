@@ -16,7 +16,7 @@ import batch.doctor
 from batch import examining, jobs
 from batch.command import main
 from cube.checks import Check, Trial
-from cube.stores import folder_checks
+from cube.stores import folder_checks, retry
 from tests.batch.archive import write_day
 from tests.batch.toy import Toy, ToyOptions
 
@@ -240,6 +240,16 @@ def test_check_that_fails_by_itself_stops_the_others(doctor: Doctor, monkeypatch
 def test_unknown_product_or_specification_is_a_traceback(doctor: Doctor) -> None:
     assert doctor("rainn").exit_code == 2
     assert CliRunner().invoke(main, ["doctor", "--spec", "nowhere.yaml"]).exit_code == 2
+
+
+def test_server_that_is_away_is_asked_for_each_product(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "CONTACT_SECONDS", 0.1)
+    result = doctor("--json", store="s3://bucket/cube", more="storage: {endpoint_url: 'http://127.0.0.1:9'}")
+    checks = told(result)
+    assert result.exit_code == 5
+    assert "[store-" in checks["store: write"]["found"]
+    assert checks["space for the plan"]["result"] == "not tried"
+    assert checks["cluster: memory"]["result"] == "ok"
 
 
 @pytest.mark.s3

@@ -53,17 +53,23 @@ class Mailbox:
         return "250 taken"
 
 
+class AnyPort(Controller):
+    """Listens on a port that is free."""
+
+    def _trigger_server(self) -> None:
+        assert self.server is not None
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 @pytest.fixture
 def mailbox(unavailable: Callable[[str], NoReturn]) -> Iterator[tuple[Mailbox, int]]:
     if shutil.which("curl") is None:
         unavailable("apt-get install curl")
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
-    # The port is known once the server listens; the controller asks for it before.
-    controller._trigger_server = lambda: None  # type: ignore[method-assign]
+    controller = AnyPort(box, hostname="127.0.0.1", port=0)
     controller.start()
-    assert controller.server is not None
-    yield box, controller.server.sockets[0].getsockname()[1]
+    yield box, controller.port
     controller.stop()
 
 
@@ -141,7 +147,7 @@ def test_mail_does_not_reach_a_mail_server(mailbox: tuple[Mailbox, int], tmp_pat
     assert letter["Subject"] == "[Ernte] build failed"
     assert letter["Auto-Submitted"] == "auto-generated"
     assert letter["Date"].datetime.year >= 2026
-    assert letter.get_content().split() == "Können warten. rain: 1 step missing [time-gap]".split()
+    assert letter.get_content().replace("\r\n", "\n") == "Können warten.\n\nrain: 1 step missing [time-gap]\n"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +191,19 @@ def test_failure_does_not_say_what_readers_see_or_what_to_do(toy: Scheduled, rec
     (noted,) = toy.latest()["notified"]
     assert (noted["event"], noted["sent"]) == ("failed", True)
     assert SECRET not in json.dumps(toy.latest())
+
+
+def test_damage_is_told_as_if_it_could_wait(toy: Scheduled, receiver: Receiver) -> None:
+    toy.schedule["verify"] = {"cron": "30 5 * * *", "share": 1}
+    toy.write()
+    assert toy.cube("build").exit_code == 0
+    shard = next((toy.folder / "cube/inputs/rain").glob("*/time.zarr/pr/c/1/0/0"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
+    assert toy.cube("run", "verify").exit_code == 6
+    (got,) = receiver.got
+    assert (got["entry"], got["event"], got["exit_code"]) == ("verify", "failed", 6)
+    assert "What readers find of rain is damaged. It cannot wait" in got["text"]
+    assert f"`cube build --spec {toy.spec_path} --repair`" in got["text"]
 
 
 def test_run_that_finds_another_at_work_is_called_a_failure(toy: Scheduled, receiver: Receiver) -> None:

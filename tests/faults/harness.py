@@ -269,8 +269,10 @@ class Cube:
         return {name: self.objects(name, version) for name, version in self.versions().items()}
 
     def names(self) -> list[str]:
-        """All there is; of what is unfinished, that which has a name."""
+        """All there is but records of runs; of what is unfinished, that which has a name."""
         if self.remote:
-            return list(self.store.walk(""))
-        root = Path(self.location)
-        return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+            found = list(self.store.walk(""))
+        else:
+            root = Path(self.location)
+            found = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+        return [name for name in found if not name.startswith("runs/")]

@@ -65,6 +65,8 @@ def step_of(operation: str, key: str, data: bytes | None) -> str:
         return "lock free" if not held else "lock renew" if held.get("counter") else "lock acquire"
     if re.fullmatch(r"catalog\.json|[^/]+/collection\.json", key):
         return "catalogue"
+    if key.startswith("runs/"):
+        return "record"
     parts = key.split("/", 3)
     if key.startswith(".tmp-probe"):
         return "probe"

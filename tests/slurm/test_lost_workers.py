@@ -6,114 +6,99 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from pathlib import Path
 
-import numpy as np
-import xarray as xr
-
-from tests.batch.toy import ToyOptions, expected
-from tests.slurm.conftest import SlurmCube
-
-DAYS = 3653
-BLOCKS = 10
-"""Of 366 days each."""
+from tests.slow_cube import BLOCKS, SlowCube, await_true
+from tests.slurm.conftest import WORKERS
+from tests.slurm_lab import SlurmLab
 
 
-def check_values(folder: Path) -> None:
-    """What is published equals the formula."""
-    (version,) = {path.parent for path in (folder / "cube/inputs/rain").glob("*/time.zarr")}
-    with xr.open_zarr(version / "time.zarr") as found:
-        np.testing.assert_array_equal(found["pr"].values, expected(ToyOptions(days=DAYS)))
-
-
-def test_cancelled_workers_are_not_replaced(slow: SlurmCube) -> None:
-    slow.declare(seconds=2.0)
+def test_cancelled_workers_are_not_replaced(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, seconds=2.0)
     build = slow.start("build")
     slow.await_begun(3)
-    first = slow.lab.jobs(state="RUNNING")
+    first = lab.jobs(state="RUNNING")
     assert len(first) == 2
-    slow.lab.run("scancel", *first)
+    lab.run("scancel", *first)
     said, _ = build.communicate(timeout=240)
     assert build.returncode == 0, said
-    assert set(slow.lab.jobs()) == set()
-    check_values(slow.folder)
+    assert set(lab.jobs()) == set()
+    slow.assert_published()
     again = Counter(slow.blocks_begun())
     assert len(again) == BLOCKS
     assert sum(count - 1 for count in again.values()) <= 2 * len(first), "more was lost than what was in flight"
 
 
-def test_node_that_dies_takes_the_build_with_it(slow: SlurmCube) -> None:
-    slow.declare(seconds=2.0)
+def test_node_that_dies_takes_the_build_with_it(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, seconds=2.0)
     build = slow.start("build")
     try:
         slow.await_begun(3)
-        slow.lab.kill_node("n1")
+        lab.kill_node("n1")
         said, _ = build.communicate(timeout=240)
     finally:
-        slow.lab.start_node("n1")
-        slow.lab.await_idle()
+        lab.start_node("n1")
+        lab.await_idle()
     assert build.returncode == 0, said
-    check_values(slow.folder)
+    slow.assert_published()
 
 
-def test_preemption_counts_as_a_death_by_memory(slow: SlurmCube) -> None:
-    slow.declare(hard=800, hard_seconds=6.0)
+def test_preemption_counts_as_a_death_by_memory(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, hard=800, hard_seconds=6.0)
     build = slow.start("build")
     for attempt in range(1, 5):
-        slow.await_true(lambda attempt=attempt: slow.blocks_begun().count("732") >= attempt, 90)
-        slow.lab.run("scancel", *slow.lab.jobs(state="RUNNING"))
+        await_true(lambda attempt=attempt: slow.blocks_begun().count("732") >= attempt, 90)
+        lab.run("scancel", *lab.jobs(state="RUNNING"))
     said, _ = build.communicate(timeout=240)
     assert build.returncode == 0, said
-    check_values(slow.folder)
+    slow.assert_published()
 
 
-def test_block_that_exceeds_memory_is_tried_for_ever(slow: SlurmCube) -> None:
-    slow.declare(hard=800, hard_bytes=900 * 2**20)
+def test_block_that_exceeds_memory_is_tried_for_ever(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, hard=800, hard_bytes=900 * 2**20)
     said = slow.run("build", code=8)
     assert "[worker-killed]" in said
     assert "3 workers died while computing it" in said
     assert slow.blocks_begun().count("732") in (3, 4)  # the last may have begun while it was decided
-    assert not slow.lab.jobs()
-    slow.declare()
+    assert not lab.jobs()
+    slow.declare(WORKERS)
     slow.run("build")
-    check_values(slow.folder)
+    slow.assert_published()
 
 
-def test_work_that_is_longer_than_the_walltime_never_ends(slow: SlurmCube) -> None:
-    cluster = {"kind": "slurm", "workers": 2, "interface": "lo", "walltime": "60 s", "patience": "2 min"}
-    slow.declare(cluster=cluster, seconds=12.0)
-    said = slow.run("build", seconds=300)
-    names = {line.split()[0] for line in said.splitlines() if line.startswith("cube-worker")}
-    assert not names
-    check_values(slow.folder)
-    assert not slow.lab.jobs()
+def test_work_that_is_longer_than_the_walltime_never_ends(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare({**WORKERS, "walltime": "60 s"}, seconds=12.0)
+    last = int(lab.run("sbatch", "--parsable", "--wrap", "true"))
+    slow.run("build", seconds=300)
+    assert int(lab.run("sbatch", "--parsable", "--wrap", "true")) > last + 1 + 2, "no worker was ever replaced"
+    slow.assert_published()
+    assert not lab.jobs()
 
 
-def test_killed_driver_leaves_jobs_or_loses_blocks(slow: SlurmCube) -> None:
-    slow.declare(seconds=3.0)
+def test_killed_driver_leaves_jobs_or_loses_blocks(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, seconds=3.0)
     build = slow.start("build")
     slow.await_begun(5)
     os.killpg(build.pid, signal.SIGKILL)
     build.communicate()
-    slow.await_true(lambda: not slow.lab.jobs(), 120)
-    marks = [path.stem for path in (slow.folder / "cube/inputs/rain").rglob("ledger/time/pr/*.json")]
+    await_true(lambda: not lab.jobs(), 120)
+    marks = slow.marks()
     assert marks, "nothing was finished before the kill"
     for path in slow.begun.iterdir():
         path.unlink()
     said = slow.run("build")
     assert f"{len(marks)} blocks were finished by an earlier run" in said
     assert len(slow.blocks_begun()) == BLOCKS - len(marks)
-    check_values(slow.folder)
+    slow.assert_published()
 
 
-def test_ended_driver_leaves_its_jobs_in_the_queue(slow: SlurmCube) -> None:
-    slow.declare(seconds=5.0)
+def test_ended_driver_leaves_its_jobs_in_the_queue(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare(WORKERS, seconds=5.0)
     build = slow.start("build")
     slow.await_begun(2)
     build.terminate()
     said, _ = build.communicate(timeout=60)
     assert build.returncode == 128 + signal.SIGTERM, said
-    slow.await_true(lambda: not slow.lab.jobs(state="RUNNING,PENDING"), 10)
+    await_true(lambda: not lab.jobs(state="RUNNING,PENDING"), 10)
     assert (slow.folder / "cube/lock").read_text().strip() == "{}"
     with contextlib.suppress(FileNotFoundError):
         assert not list((slow.folder / "slurm").rglob("*.key*"))

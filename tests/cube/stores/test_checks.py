@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ from cube.stores.public_checks import public_trials
 from cube.stores.s3 import S3Store
 from cube.stores.s3_checks import s3_trials
 from cube.stores.s3_public import make_public
-from tests.hostile_profile import Call, Profile, Reply
+from stac.serving import serve
+from tests.cube.stores.conftest import Asked, FaultyServer, Reply
+from tests.hostile_profile import Call, Profile
+from tests.hostile_profile import Reply as Answer
 from tests.hostile_store import HostileStore, hostile_store
 from tests.s3_server import S3Server
 
@@ -205,13 +209,51 @@ def test_missing_cors_rules_are_not_noticed(s3_server: S3Server, own: str) -> No
     assert results(examined(store, public=True)) == {"quota": "not tried", "CORS": "warning"}
 
 
+def test_web_server_before_a_folder_is_not_looked_at(tmp_path: Path, faulty: FaultyServer) -> None:
+    """A server that knows no ranges, then one that knows them and allows other pages, then one of other files."""
+
+    def plain(asked: Asked) -> Reply:
+        path = tmp_path / asked.path.lstrip("/")
+        return Reply(200, path.read_bytes()) if asked.method == "GET" and path.is_file() else Reply(404)
+
+    def ranged(asked: Asked) -> Reply:
+        reply, allowed = plain(asked), {"Access-Control-Allow-Origin": "*"}
+        if asked.headers.get("range", "").startswith("bytes=-"):
+            return Reply(206, reply.body[int(asked.headers["range"][6:]) :], allowed)
+        return Reply(reply.status, reply.body, allowed)
+
+    store = open_store(tmp_path, Storage(public_url=faulty.url))
+    faulty.respond = plain
+    assert examined(store, public=True)["public read"].result == "not tried", "nothing is published"
+    store.put("catalog.json", b"{}" * 50)
+    found = examined(store, public=True)
+    assert "suffix ranges are not kept" in found["public read"].found
+    assert (found["CORS"].result, found["CORS"].fix) == ("warning", "set it on the web server")
+    faulty.respond = ranged
+    found = examined(store, public=True)
+    assert found["public read"].result == "ok"
+    assert "public write" not in found
+    assert "ranges (OPTIONS was answered" in found["CORS"].found
+    faulty.respond = lambda asked: Reply(200, b"another page")
+    assert "other bytes" in examined(store, public=True)["public read"].found
+    assert list(store.walk("")) == ["catalog.json"]
+
+
+def test_own_web_server_is_blamed(tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text(json.dumps({"type": "Catalog", "id": "a", "links": []}))
+    with serve(tmp_path, "127.0.0.1", 0) as server:
+        found = examined(open_store(tmp_path, Storage(public_url=server.url.rstrip("/"))), public=True)
+    assert results(found) == {}
+    assert {"public read", "CORS"} < set(found)
+
+
 @pytest.mark.s3
 def test_store_that_anybody_can_write_passes(
     hostile: HostileStore, own: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = hostile.answer
 
-    def answer(call: Call) -> Reply | None:
+    def answer(call: Call) -> Answer | None:
         unsigned = call.method == "PUT" and "authorization" not in call.headers
         return hostile._forward(call, signed=True) if unsigned else kept(call)
 
