@@ -57,7 +57,9 @@ def problems(options: SlurmCluster, job_memory: int, script: str) -> list[Proble
             )
         ]
     found = [*_interface(options), *_requests(options, job_memory)]
-    if not found and (text := site.refusal(script)):
+    # With all nodes down, as in a maintenance, sbatch --test-only refuses what would only have to wait.
+    some = site.nodes(options.queue or site.default_queue() or "")
+    if not found and some and (text := site.refusal(script)):
         found.append(Problem("slurm-refused", text, "cluster", fix="correct the option that sbatch names"))
     return found
 
