@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from batch.catalogue import catalogue_changes, undeclared
@@ -50,12 +51,19 @@ class Outcome:
 
 
 def build(
-    spec: Spec, names: list[str], reporter: Reporter, *, allow_retraction: bool = False, repair: bool = False
+    spec: Spec,
+    names: list[str],
+    reporter: Reporter,
+    *,
+    allow_retraction: bool = False,
+    repair: bool = False,
+    report: Path | None = None,
 ) -> Outcome:
     """Bring products up to date, each after its inputs; one that fails does not stop those that do not need it.
 
     names   products in the specification's order, inputs included
     repair  prove the objects of live versions first, and make anew what is damaged
+    report  file for a Dask performance report; none is written where nothing is computed
 
     Raises BusyError when another build is at work.
     """
@@ -66,7 +74,7 @@ def build(
         if not repair and _nothing_to_do(spec, store, plan, allow_retraction):
             return _unchanged(plan, spec, store)
         lease = stack.enter_context(locked(spec, store, reporter))
-        outcome = Builder(spec, store, lease, reporter, stack, executor, allow_retraction, repair).run(names)
+        outcome = Builder(spec, store, lease, reporter, stack, executor, allow_retraction, repair, report).run(names)
         for key, data in catalogue_changes(spec, store, only_declared=allow_retraction).items():
             lease.check()
             store.put(key, data, immutable=False)
@@ -99,6 +107,7 @@ class Builder:
         executor: ProcessPoolExecutor,
         allow_retraction: bool,
         repair: bool,
+        report: Path | None = None,
     ) -> None:
         self.spec = spec
         self.store = store
@@ -107,6 +116,7 @@ class Builder:
         self.outcome = Outcome()
         self.views: dict[str, ProductView] = {}
         self._stack = stack
+        self._report = report
         self._started: list[Cluster] = []
         self._executor = executor
         self._maker = Maker(spec, store, lease, reporter, self.cluster, allow_retraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def plan_command(products: tuple[str, ...], spec_path: Path, as_json: bool) -> N
 @click.option("--dry-run", is_flag=True, help="only say what would be made, and print what would be submitted")
 @click.option("--log-json", is_flag=True, help="one JSON object an event on standard error, instead of text")
 @click.option("--dashboard", is_flag=True, help="serve the Dask dashboard on this machine; by default on a terminal")
+@click.option("--report", is_flag=True, help="keep a Dask performance report (HTML) with the record of the run")
 @click.pass_context
 @fails_with_code
 def build_command(
@@ -109,6 +111,7 @@ def build_command(
     dry_run: bool,
     log_json: bool,
     dashboard: bool,
+    report: bool,
 ) -> None:
     """Make what is stale and publish it; does nothing when nothing changed."""
     spec, names = open_spec(spec_path, products)
@@ -120,7 +123,8 @@ def build_command(
     store = open_store(spec.store_location, spec.storage)
     recorded = runs.recorded(store, "build", command=given_words(context), cluster=spec.cluster.kind)
     with ended_in_order(), recorded as run:
-        outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair)
+        with run.reporting() if report else contextlib.nullcontext() as page:
+            outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair, report=page)
         told = showing.outcome_json(outcome)
         run.built(told)
         run.end(outcome.exit_code)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +13,11 @@ from pathlib import Path
 
 from batch.plan import Plan, ProductPlan, make_plan
 from batch.spec import Spec
+from compute.clusters.checks import Look, cluster_trials
 from compute.clusters.options import LocalCluster
 from compute.clusters.settings import cores
 from cube.checks import Check, Trial
-from cube.errors import InputError, RefusedError
+from cube.errors import CubeError, InputError, RefusedError, StoreError
 from cube.lock import place_of_lock
 from cube.rechunk import Spill
 from cube.stores import Store, open_store
@@ -22,6 +25,7 @@ from cube.stores.checks import StoreTrials, leftovers
 from cube.stores.directory import DirectoryStore
 from cube.stores.folder_checks import inodes, locks, room, writable
 from ingest.checks import check_archive
+from ingest.discovery import fixed_folder
 from ingest.options import IngestOptions
 
 Progress = Callable[[str, int, int], None]
@@ -87,7 +91,7 @@ def trials(
             yield Trial(f"archive: {name}", check, InputError.exit_code)
     if spec.cluster.scratch:
         yield Trial("scratch", partial(writable, folder=Path(spec.resolve(spec.cluster.scratch))))
-    yield from cluster_trials(spec)
+    yield from _cluster(spec, names, store, tried)
     space = partial(_space, spec=spec, store=store, names=names, progress=progress)
     # Each product's records would be waited for, if the server is away.
     yield Trial("space for the plan", tried.after_write(space) if store.url.startswith("s3://") else space)
@@ -105,14 +109,46 @@ def _lock(name: str, spec: Spec, store: Store) -> Check:
     return locks(name, Path(folder))
 
 
-def cluster_trials(spec: Spec) -> Iterator[Trial]:
+def _cluster(spec: Spec, names: list[str], store: Store, tried: StoreTrials) -> Iterator[Trial]:
     """Where works would run."""
     options = spec.cluster
     if isinstance(options, LocalCluster):
         yield Trial("cluster: memory", partial(_memory, options=options, memory=spec.memory))
-    else:
-        found = f"clusters of kind {options.kind} are not looked at"
-        yield Trial("cluster", lambda name: Check(name, "not tried", found))
+        return
+    key, token = tried.key("worker"), secrets.token_bytes(16)
+    with contextlib.suppress(StoreError):  # the checks of the store have said so
+        store.put(key, token, immutable=False)
+    looks: dict[str, Look] = {"store": partial(_sees_store, store, key, token)}
+    if folders := _archives(spec, names):
+        looks["archive"] = partial(_sees_folders, folders)
+    if options.scratch:
+        looks["scratch"] = partial(_sees_folders, (spec.resolve(options.scratch),))
+    yield from cluster_trials(options, spec.memory, spec.folder, looks)
+
+
+def _archives(spec: Spec, names: list[str]) -> tuple[str, ...]:
+    """Folders of the archive on a disk."""
+    found: dict[str, None] = {}
+    for name in names:
+        options = spec.products[name].options
+        if isinstance(options, IngestOptions):
+            patterns = [options.files] if isinstance(options.files, str) else options.files
+            found.update(dict.fromkeys(str(fixed_folder(each, spec.folder)) for each in patterns if "://" not in each))
+    return tuple(found)
+
+
+def _sees_store(store: Store, key: str, token: bytes) -> str:
+    """Called on a worker: whether it reaches the same store."""
+    try:
+        found = store.get(key)
+    except CubeError as error:
+        return str(error.problems[0])
+    return "" if found == token else "what the command wrote to the store is something else there"
+
+
+def _sees_folders(folders: tuple[str, ...]) -> str:
+    """Called on a worker: folders that it does not have."""
+    return ", ".join(f"there is no {each}" for each in folders if not Path(each).is_dir())
 
 
 def machine_memory() -> int:

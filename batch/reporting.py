@@ -115,7 +115,7 @@ class Reporter:
     def product(self, plan: Planned, total: int, resumed: int) -> Iterator[Callable[[int], None]]:
         """Progress of one product over `total` works; the function it gives takes the bytes written by each."""
         self.end_facts()
-        self.event("product-begun", product=plan.name, works=total, resumed=resumed)
+        self.event("begun", product=plan.name, works=total, resumed=resumed)
         if resumed and self.plain:
             self.say(f"{plan.name}: {resumed} blocks were finished by an earlier run")
         done = written = 0
@@ -125,7 +125,7 @@ class Reporter:
             def line(size: int) -> None:
                 nonlocal done, written
                 done, written = done + 1, written + size
-                self.event("work-done", product=plan.name, bytes=size, done=done, works=total)
+                self.event("done", product=plan.name, bytes=size, done=done, works=total)
                 if self.plain and self._due():
                     spent = max(1e-3, self._line - started)
                     rate, left = written / 2**20 / spent, _spoken(spent / done * (total - done))

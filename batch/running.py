@@ -123,7 +123,7 @@ class _Step:
         except CubeError as error:
             self._failures.append(error)
         except distributed.KilledWorker as error:
-            self._teller.event("worker-lost", work=work.id, worker=error.last_worker.address)
+            self._teller.event("lost", work=work.id, worker=error.last_worker.address)
             self._deaths.died(future.key, error.last_worker)
             self._watch.seen()
             if not self._failures:

@@ -14,11 +14,13 @@ import os
 import re
 import signal
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -101,6 +103,22 @@ class Run:
             codes = sorted({problem["code"] for problem in error["problems"]})
             failed[name] = {"exit_code": error["exit_code"], "codes": codes}
         self.outcome = {**outcome, "failed": failed}
+
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[Path]:
+        """A file for a Dask performance report; what is in it at the end is kept beside the record."""
+        with tempfile.TemporaryDirectory(prefix="cube-report-") as folder:
+            page = Path(folder) / "report.html"
+            try:
+                yield page
+            finally:
+                if page.exists():
+                    name = f"{FOLDER}/{self.id}-report.html"
+                    try:
+                        self.store.put(name, page.read_bytes(), immutable=False)
+                        self.report = name
+                    except CubeError as error:
+                        click.echo(f"the performance report was not kept: {error}", err=True)
 
     def end(self, exit_code: int) -> None:
         self.exit_code = exit_code
