@@ -212,9 +212,12 @@ class Builder:
             options = self.spec.cluster
             started = start(options, self.spec.memory, self.spec.folder, dashboard=self.reporter.dashboard)
             cluster = self._stack.enter_context(started)
-            self.reporter.say(
-                f"works run on {cluster.about}" + (f"; dashboard {cluster.dashboard}" if cluster.dashboard else "")
-            )
+            if self._report and cluster.client is not None:
+                from distributed import performance_report
+
+                self._stack.enter_context(performance_report(filename=str(self._report)))
+            link = f"; dashboard {cluster.dashboard}" if cluster.dashboard else ""
+            self.reporter.say(f"works run on {cluster.about}{link}")
             self._started.append(cluster)
         return self._started[0]
 
