@@ -66,6 +66,7 @@ class _Step:
         done: Done,
         teller: Teller,
     ) -> None:
+        self._cluster = cluster
         self._client = client
         self._works: Iterator[Work] = iter(works)
         self._stage = stage
@@ -89,11 +90,13 @@ class _Step:
                         self._finish(self._ended.get_nowait())
                 self._tick()
         except BaseException:
+            self._cluster.troubled = True
             self._client.cancel(list(self._in_flight), force=True)
             raise
         finally:
             self._deaths.close()
         if self._failures:
+            self._cluster.troubled |= any(isinstance(each, ComputeError) for each in self._failures)
             raise self._failures[0]
 
     def _fill(self) -> None:

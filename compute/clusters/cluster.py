@@ -30,6 +30,8 @@ class Cluster:
         self.client = client
         self.about = about
         self.patience = patience
+        self.troubled = False
+        """Whether works failed in a way that what workers said may explain."""
 
     @property
     def dashboard(self) -> str | None:

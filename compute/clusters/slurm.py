@@ -17,7 +17,7 @@ from compute.clusters.cluster import Cluster, Fate
 from compute.clusters.options import SlurmCluster
 from compute.clusters.settings import SETTINGS, exports
 from compute.clusters.slurm_preflight import HOPELESS, problems
-from cube.errors import Problem, RefusedError
+from cube.errors import ComputeError, Problem, RefusedError
 
 if TYPE_CHECKING:
     import distributed
@@ -27,6 +27,9 @@ NANNY_BYTES = 300 * 2**20
 
 LIFETIME, STAGGER = 0.8, 0.1
 """When workers leave, as parts of the walltime: at the end of a job, Slurm would take them in mid-block."""
+
+COUNT_SECONDS = 10.0
+"""Between two counts of the jobs in the queue."""
 
 OF_ITSELF = frozenset({"OUT_OF_MEMORY", "FAILED"})
 GOING_ON = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "CONFIGURING"})
@@ -100,34 +103,75 @@ def _unmade(folder: Path) -> Iterator[None]:
 class SlurmWorkers(Cluster):
     """Jobs that this process has submitted."""
 
-    def __init__(self, client: distributed.Client, started: Any, options: SlurmCluster, link: str | None) -> None:
-        jobs = -(-options.workers // options.workers_per_job)
+    def __init__(self, client: distributed.Client, started: Any, options: SlurmCluster, logs: Path, link: str) -> None:
+        self._wanted = -(-options.workers // options.workers_per_job)
         where = options.queue or site.default_queue()
-        super().__init__(
-            client, f"{options.workers} workers in {jobs} jobs of partition {where}", patience=options.patience
-        )
+        about = f"{options.workers} workers in {self._wanted} jobs of partition {where}"
+        super().__init__(client, about, patience=options.patience)
         self._started = started
-        self._jobs: dict[str, str] = {}
+        self._logs = logs
         self._link = link
+        self._jobs: dict[str, str] = {}
+        self._at_work = set[str]()
+        self._stillborn = 0
+        self._counted = time.monotonic()
 
     @property
     def dashboard(self) -> str | None:
-        return self._link
+        return self._link or None
 
     def look(self) -> None:
-        self._jobs.update({str(name): str(job.job_id) for name, job in self._listed() if getattr(job, "job_id", None)})
+        """Raises ComputeError where job after job ends before its worker is there."""
+        jobs = self._listed()
+        self._jobs.update(jobs)
+        names = {str(info["name"]) for info in list(self._started.scheduler_info["workers"].values())}
+        arrived = {name for name in jobs if any(_is_of(worker, name) for worker in names)} - self._at_work
+        if arrived:
+            self._at_work |= arrived
+            self._stillborn = 0
+        if time.monotonic() - self._counted > COUNT_SECONDS:
+            self._counted = time.monotonic()
+            self._replace(jobs)
 
-    def _listed(self) -> list[tuple[Any, Any]]:
+    def _replace(self, jobs: dict[str, str]) -> None:
+        """Have jobs submitted anew that have ended: dask-jobqueue misses those whose worker never came, and those of
+        several workers."""
+        queued = site.queued()
+        if queued is None:
+            return
+        gone = [name for name, job in jobs.items() if job not in queued]
+        if not gone:
+            return
+        self._stillborn += len(set(gone) - self._at_work)
+        if self._stillborn >= max(3, 2 * self._wanted):
+            self.troubled = True
+            raise ComputeError(
+                Problem(
+                    "slurm-jobs-end",
+                    f"{self._stillborn} jobs ended before their worker was there, the last one was {jobs[gone[-1]]}",
+                    self.about,
+                    "more jobs would be submitted for ever",
+                    f"see what they said in {self._logs}, and whether `cluster.prologue` and `cluster.interface` fit",
+                )
+            )
+        self._started.loop.add_callback(self._started.scale_down, gone)
+
+    def _listed(self) -> dict[str, str]:
+        """Identifiers of the jobs that are wanted, by name."""
         for _ in range(3):
             with contextlib.suppress(RuntimeError):  # another thread changes it
-                return list(self._started.workers.items())
-        return []
+                found = list(self._started.workers.items())
+                return {str(name): str(job.job_id) for name, job in found if getattr(job, "job_id", None)}
+        return {}
 
     def hindrance(self) -> tuple[str, list[Problem]]:
-        waiting = site.pending([job for _, job in sorted(self._jobs.items())])
+        queued = site.queued()
+        if queued is None:
+            return "Slurm does not answer", []
+        waiting = [queued[job] for job in self._jobs.values() if job in queued]
         said = "; ".join(sorted({f"{each.state}, {each.reason}" for each in waiting}))
         if not waiting:
-            return "none of the jobs is in Slurm's queue; the folder of `cluster.logs` holds what they said", []
+            return f"none of the jobs is in Slurm's queue; what they said is in {self._logs}", []
         hopeless = [each for each in waiting if each.state == "PENDING" and each.reason.startswith(HOPELESS)]
         if len(hopeless) < len(waiting):
             return f"{len(waiting)} jobs in Slurm's queue: {said}", []
@@ -142,11 +186,16 @@ class SlurmWorkers(Cluster):
         ]
 
     def fate(self, worker: str) -> Fate | None:
-        job = self._jobs.get(worker) or self._jobs.get(worker.rpartition("-")[0])
+        job = next((job for name, job in self._jobs.items() if _is_of(worker, name)), None)
         state = site.job_state(job) if job else None
         if state is None or state in GOING_ON:
             return None
         return Fate.PROCESS if state in OF_ITSELF else Fate.MACHINE
+
+
+def _is_of(worker: str, job: str) -> bool:
+    """Whether a worker of this name belongs to the job of that name; one of several has a number behind it."""
+    return worker == job or worker.rpartition("-")[0] == job
 
 
 @contextlib.contextmanager
@@ -161,7 +210,7 @@ def slurm(options: SlurmCluster, memory: int, folder: Path, *, dashboard: bool =
     import dask_jobqueue
     import distributed
 
-    with _folder_of_run(folder / options.logs) as logs, dask.config.set(SETTINGS):
+    with _folder_of_run(folder / options.logs) as (logs, kept), dask.config.set(SETTINGS):
         scheduler_options: dict[str, Any] = {
             # A dashboard has no password; who wants it comes through a tunnel.
             "dashboard_address": "127.0.0.1:0",
@@ -181,16 +230,20 @@ def slurm(options: SlurmCluster, memory: int, folder: Path, *, dashboard: bool =
         ):
             # scale() would never replace a worker that was lost.
             started.adapt(minimum=options.workers, maximum=options.workers, interval="2s")
-            cluster = SlurmWorkers(client, started, options, client.dashboard_link if dashboard else None)
+            link = client.dashboard_link if dashboard else ""
+            cluster = SlurmWorkers(client, started, options, logs, link)
             try:
                 yield cluster
+            except BaseException:
+                cluster.troubled = True
+                raise
             finally:
-                cluster.look()
+                kept[0] = cluster.troubled
 
 
 @contextlib.contextmanager
-def _folder_of_run(parent: Path) -> Iterator[Path]:
-    """A folder for certificates, readable by this user only, and for what jobs say; kept where a run failed."""
+def _folder_of_run(parent: Path) -> Iterator[tuple[Path, list[bool]]]:
+    """A folder for certificates, readable by this user only, and for what jobs say; kept where its flag is set."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%dT%H-%M-%SZ-", time.gmtime()), dir=parent))
@@ -199,6 +252,9 @@ def _folder_of_run(parent: Path) -> Iterator[Path]:
         raise RefusedError(
             Problem("slurm-logs", f"no folder can be made there: {reason}", str(parent), fix="correct `cluster.logs`")
         ) from None
-    yield made
-    # Kept where an error passes: what jobs said may tell why.
-    shutil.rmtree(made, ignore_errors=True)
+    kept = [True]
+    try:
+        yield made, kept
+    finally:
+        if not kept[0]:
+            shutil.rmtree(made, ignore_errors=True)

@@ -6,7 +6,6 @@ import getpass
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 COMMANDS = ("sbatch", "scancel", "squeue", "scontrol", "sinfo")
@@ -37,7 +36,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Pending:
+class Queued:
     """A job as the queue shows it."""
 
     job: str
@@ -131,11 +130,12 @@ def associations() -> list[Association] | None:
     return found
 
 
-def pending(jobs: Iterable[str]) -> list[Pending]:
-    """Those of the jobs that are in the queue, running ones too."""
-    names = ",".join(jobs)
-    text = _ask("squeue", "-h", "-j", names, "-o", "%i|%T|%r") if names else None
-    return [Pending(*line.split("|", 2)) for line in (text or "").splitlines()]
+def queued() -> dict[str, Queued] | None:
+    """This user's jobs that have not ended, by identifier; None where Slurm does not answer."""
+    text = _ask("squeue", "-h", "-u", getpass.getuser(), "-o", "%i|%T|%r")
+    if text is None:
+        return None
+    return {each.job: each for each in (Queued(*line.split("|", 2)) for line in text.splitlines())}
 
 
 def job_state(job: str) -> str | None:

@@ -102,3 +102,35 @@ def test_ended_driver_leaves_its_jobs_in_the_queue(slow: SlowCube, lab: SlurmLab
     assert (slow.folder / "cube/lock").read_text().strip() == "{}"
     with contextlib.suppress(FileNotFoundError):
         assert not list((slow.folder / "slurm").rglob("*.key*"))
+
+
+def test_jobs_that_end_at_once_are_submitted_for_ever(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare({**WORKERS, "prologue": ["echo this node lacks something >&2", "exit 1"]})
+    said = slow.run("build", code=8)
+    assert "[slurm-jobs-end]" in said
+    assert not lab.jobs()
+    (run,) = (slow.folder / "slurm").iterdir()
+    logs = [path.read_text() for path in run.glob("cube-worker-*.err")]
+    assert 4 <= len(logs) <= 8
+    assert all("this node lacks something" in text for text in logs)
+    assert not list(run.glob(".*key*"))
+
+
+def test_job_that_is_lost_before_its_worker_came_is_not_replaced(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare({**WORKERS, "prologue": ["sleep 4"]}, seconds=0.5)
+    build = slow.start("build")
+    await_true(lambda: len(lab.jobs()) == 2, 60)
+    lab.run("scancel", *lab.jobs())
+    said, _ = build.communicate(timeout=120)
+    assert build.returncode == 0, said
+    slow.assert_published()
+
+
+def test_job_of_several_workers_is_not_replaced(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.declare({**WORKERS, "workers_per_job": 2}, seconds=2.0)
+    build = slow.start("build")
+    slow.await_begun(3)
+    lab.run("scancel", *lab.jobs())
+    said, _ = build.communicate(timeout=120)
+    assert build.returncode == 0, said
+    slow.assert_published()
