@@ -32,21 +32,14 @@ def cluster_trials(options: AnyCluster, memory: int, folder: Path, looks: Mappin
     """
     if isinstance(options, LocalCluster):
         return
-    yield Trial("cluster: request", partial(_request, options=options, memory=memory, folder=folder))
     with contextlib.ExitStack() as stack:
         one = _One(options, memory, folder, stack)
         code = ComputeError.exit_code
+        yield Trial("cluster: request", one.request)
         yield Trial("cluster: one worker", one.start, code)
         yield Trial("cluster: packages there", partial(one.look, look=_same_releases(releases())), code)
         for name, look in looks.items():
             yield Trial(f"cluster: {name} there", partial(one.look, look=look), code)
-
-
-def _request(name: str, options: AnyCluster, memory: int, folder: Path) -> Check:
-    asked = request(options, memory, folder)
-    if asked.problems:
-        raise RefusedError(asked.problems)
-    return Check(name, "ok", asked.about)
 
 
 def _same_releases(ours: Mapping[str, str]) -> Look:
@@ -77,8 +70,20 @@ class _One:
         self._folder = folder
         self._stack = stack
         self._cluster: Cluster | None = None
+        self._refused = False
+        self._asked = options
+
+    def request(self, name: str) -> Check:
+        """What a build would ask for, not just for one worker."""
+        asked = request(self._asked, self._memory, self._folder)
+        if asked.problems:
+            self._refused = True
+            raise RefusedError(asked.problems)
+        return Check(name, "ok", asked.about)
 
     def start(self, name: str) -> Check:
+        if self._refused:
+            return Check(name, "not tried", "the request would be refused")
         begun = time.monotonic()
         cluster = self._stack.enter_context(start(self._options, self._memory, self._folder))
         client = cluster.client
