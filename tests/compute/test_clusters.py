@@ -82,12 +82,14 @@ def test_small_existing_worker_is_killed_in_mid_block(tmp_path: Path) -> None:
         assert "the plan rests on 0.6 GiB [worker-unfit]" in cube.run("build", code=8)
 
 
+@pytest.mark.service
 def test_absent_scheduler_hangs_the_build(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     cube.declare({"kind": "address", "address": f"tcp://127.0.0.1:{free_port()}"})
     assert "[scheduler-away]" in cube.run("build", code=8)
 
 
+@pytest.mark.service
 def test_gateway_gives_other_bytes(sample: Path, tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "gateway.py").write_text(
@@ -108,3 +110,25 @@ c.ClusterConfig.worker_memory = "1 G"
         await_port(port)
         build(sample, "gateway", f"{{kind: gateway, address: 'http://127.0.0.1:{port}', workers: 2}}")
     check_same(sample, "gateway")
+
+
+@pytest.mark.service
+def test_block_that_outlives_every_worker_is_tried_for_ever(tmp_path: Path) -> None:
+    cube = SlowCube(tmp_path, {})
+    lifetime = ("--lifetime", "4s", "--lifetime-restart")
+    with scheduler("--nthreads", "1", "--memory-limit", "1GB", *lifetime) as address:
+        cube.declare({"kind": "address", "address": address}, hard=800, hard_seconds=9.0)
+        said = cube.run("build", code=8)
+    assert "3 workers came to the end of their time while computing it [block-outlives-worker]" in said
+    assert cube.blocks_begun().count("732") == 4
+
+
+def test_scheduler_that_dies_hangs_the_build(tmp_path: Path) -> None:
+    cube = SlowCube(tmp_path, {})
+    with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
+        cube.declare({"kind": "address", "address": address, "patience": "20 s"}, seconds=3.0)
+        build = cube.start("build")
+        cube.await_begun(2)
+    said, _ = build.communicate(timeout=120)
+    assert build.returncode == 8, said
+    assert (cube.folder / "cube/lock").read_text().strip() == "{}"

@@ -31,6 +31,7 @@ def test_block_that_exceeds_memory_is_tried_for_ever(slow: SlowCube) -> None:
     slow.assert_published()
 
 
+@pytest.mark.service
 def test_block_that_ends_its_process_is_taken_for_preempted(slow: SlowCube) -> None:
     slow.declare(LOCAL, hard=800, ends=True)
     said = slow.run("build", code=8)
