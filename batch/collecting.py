@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
-from batch import runs
 from batch.making import scratchpad
+from batch.runs import records
 from batch.spec import Spec
 from cube.disposal import ABANDONED_DAYS, age_days, delete_all, dispose, doomed, noted, versions_on
 from cube.errors import BusyError, CubeError, IntegrityError
@@ -159,11 +159,11 @@ def _records(store: Store, lease: Lease | None, days: float) -> Iterator[Collect
     """Records of runs that began long ago, and the reports that belong to them."""
     # A run of the last day may still be at work.
     least = max(days, ABANDONED_DAYS)
-    if keys := [key for key in store.walk(runs.FOLDER) if (runs.age_days(key) or 0.0) > least]:
+    if keys := [key for key in store.walk(records.FOLDER) if (records.age_days(key) or 0.0) > least]:
         if lease:
             lease.check()
             delete_all(store, keys)
-        yield Collected(runs.FOLDER, "", "old record", len(keys), None)
+        yield Collected(records.FOLDER, "", "old record", len(keys), None)
 
 
 def _unfinished(store: Store, folder: str, lease: Lease | None) -> Iterator[Collected]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from batch import runs, showing
+from batch import showing
 from batch.build import build
 from batch.commanding import (
     EXIT_CODES,
@@ -23,12 +23,13 @@ from batch.commanding import (
     spec_option,
     with_cluster,
 )
-from batch.doctor import doctor_command
-from batch.freshness import line as freshness_line
-from batch.freshness import with_runs
+from batch.doctor.command import doctor_command
 from batch.plan import make_plan
 from batch.reporting import Reporter
-from batch.servicing import run_command, runs_command, schedule_command
+from batch.runs import records
+from batch.runs.commands import run_command, runs_command, schedule_command
+from batch.runs.freshness import line as freshness_line
+from batch.runs.freshness import with_runs
 from batch.spec import Spec
 from batch.upkeep import gc_command, rollback_command, verify_command
 from compute.clusters.starting import request
@@ -121,7 +122,7 @@ def build_command(
         _dry_run(spec, names, reporter, repair, as_json)
         return
     store = open_store(spec.store_location, spec.storage)
-    recorded = runs.recorded(store, "build", command=given_words(context), cluster=spec.cluster.kind)
+    recorded = records.recorded(store, "build", command=given_words(context), cluster=spec.cluster.kind)
     with ended_in_order(), recorded as run:
         with run.reporting() if report else contextlib.nullcontext() as page:
             outcome = build(spec, names, reporter, allow_retraction=allow_retraction, repair=repair, report=page)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from batch import runs
+from batch.runs import records
 from cube.errors import CubeError
 
 LINE_SECONDS = 10.0
@@ -64,7 +64,7 @@ class Reporter:
         """What only machines are told. facts: JSON values."""
         if self.log_json:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            run = runs.current()
+            run = records.current()
             line = json.dumps(
                 {"time": now, "run": run.id if run else None, "event": name, **facts}, ensure_ascii=False, default=str
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batch import runs, showing
+from batch import showing
 from batch.collecting import DAYS, KEEP, Collected, collect, is_full, make_room
 from batch.commanding import (
     EXIT_CODES,
@@ -22,6 +22,7 @@ from batch.commanding import (
 from batch.locking import locked
 from batch.reporting import Reporter
 from batch.rollback import release, roll_back
+from batch.runs import records
 from cube.errors import CubeError, StoreError
 from cube.lock import Lease
 from cube.stores import open_store
@@ -57,7 +58,7 @@ def verify_command(
         verified = verify(store, path, deep=deep, share=share, progress=Reporter(quiet=as_json).facts)
         if verified is not None:
             found.append(verified)
-    if run := runs.current():
+    if run := records.current():
         run.outcome |= {
             "proven": [each.product for each in found if not each.problems],
             "damaged": [each.product for each in found if each.problems],
@@ -125,7 +126,7 @@ def gc_command(context: click.Context, spec_path: Path, as_json: bool, dry_run: 
     if dry_run:
         found = clear(None)
     else:
-        with runs.recorded(store, "gc", command=given_words(context), cluster=spec.cluster.kind) as run:
+        with records.recorded(store, "gc", command=given_words(context), cluster=spec.cluster.kind) as run:
             try:
                 found = clear_locked()
             except StoreError as error:

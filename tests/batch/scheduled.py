@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 from click.testing import CliRunner, Result
 
-from batch import runs
 from batch.command import main
-from batch.runs import Record
+from batch.runs import records
+from batch.runs.records import Record
 from batch.spec import Spec, load_spec
 from cube.stores import Store, open_store
 from tests.batch.toy import ToyOptions
@@ -68,14 +68,14 @@ class Scheduled:
         return CliRunner().invoke(main, [*arguments, "--spec", str(self.spec_path)])
 
     def latest(self, entry: str = "build") -> Record:
-        found = runs.latest(self.store(), entry)
+        found = records.latest(self.store(), entry)
         assert found is not None
         return found
 
     def put(self, record: dict[str, Any], *, latest: bool = True) -> None:
         """Leave a record as another run would have."""
         data = json.dumps(record).encode()
-        self.store().put(runs.key(record["id"]), data, immutable=False)
+        self.store().put(records.key(record["id"]), data, immutable=False)
         if latest:
             self.store().put(f"runs/latest-{record['entry']}.json", data, immutable=False)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-import batch.doctor
-from batch import examining, jobs
+import batch.doctor.command
+from batch import jobs
 from batch.command import main
+from batch.doctor import trials
 from cube.checks import Check, Trial
 from cube.stores import folder_checks, retry
 from tests.batch.archive import write_day
@@ -151,7 +152,7 @@ def test_scratch_that_cannot_be_written_passes(doctor: Doctor) -> None:
 def test_plan_that_does_not_fit_passes(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 800 * 6 * 8 * 4  # days, cells, bytes of float32
     for free, code in ((size + 100_000, 0), (size - 1, 4)):
-        monkeypatch.setattr(examining, "room", lambda _, free=free: folder_checks.Room(free, None))
+        monkeypatch.setattr(trials, "room", lambda _, free=free: folder_checks.Room(free, None))
         result = doctor("--json")
         assert result.exit_code == code
     check = told(result)["space for the plan"]
@@ -194,8 +195,8 @@ def test_plan_that_fails_hides_the_other_checks(archive: Doctor, tmp_path: Path)
 
 
 def test_workers_beyond_the_machine_pass(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examining, "machine_memory", lambda: 10**10)
-    monkeypatch.setattr(examining, "cores", lambda: 8)
+    monkeypatch.setattr(trials, "machine_memory", lambda: 10**10)
+    monkeypatch.setattr(trials, "cores", lambda: 8)
     for workers, result in ((8, "ok"), (9, "warning"), (11, "warning")):
         checks = told(doctor("--json", "--no-plan", cluster=f"{{kind: local, workers: {workers}}}"))
         assert checks["cluster: memory"]["result"] == result
@@ -203,7 +204,7 @@ def test_workers_beyond_the_machine_pass(doctor: Doctor, monkeypatch: pytest.Mon
 
 
 def test_cluster_of_the_command_line_is_not_looked_at(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examining, "cores", lambda: 1)
+    monkeypatch.setattr(trials, "cores", lambda: 1)
     checks = told(doctor("--json", "--no-plan", "--cluster", "local,workers=3"))
     assert checks["cluster: memory"]["found"].startswith("more workers than cores: 3 x")
     assert doctor("--cluster", "locale").exit_code == 2
@@ -211,7 +212,7 @@ def test_cluster_of_the_command_line_is_not_looked_at(doctor: Doctor, monkeypatc
 
 def test_memory_of_the_machine_differs_from_what_the_kernel_says() -> None:
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    assert 0 < examining.machine_memory() <= int(total.split()[1]) * 1024
+    assert 0 < trials.machine_memory() <= int(total.split()[1]) * 1024
 
 
 def test_slow_check_is_silent(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,8 +220,8 @@ def test_slow_check_is_silent(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -
         time.sleep(0.3)
         return Check(name, "ok", "done")
 
-    monkeypatch.setattr(batch.doctor, "SLOW_SECONDS", 0.02)
-    monkeypatch.setattr(batch.doctor, "trials", lambda *_: [Trial("slow thing", slow)])
+    monkeypatch.setattr(batch.doctor.command, "SLOW_SECONDS", 0.02)
+    monkeypatch.setattr(batch.doctor.command, "trials", lambda *_: [Trial("slow thing", slow)])
     result = doctor()
     assert "slow thing: still at it" in result.stderr
     assert "still" not in result.stdout
@@ -231,7 +232,7 @@ def test_check_that_fails_by_itself_stops_the_others(doctor: Doctor, monkeypatch
     def broken(*_: object, **__: object) -> Check:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(examining, "_memory", broken)
+    monkeypatch.setattr(trials, "_memory", broken)
     result = doctor("--json")
     assert (result.exit_code, problems(result)) == (1, ["cluster: memory"])
     assert told(result)["space for the plan"]["result"] == "ok"

@@ -15,8 +15,9 @@ from typing import Any, NoReturn, cast
 import pytest
 from aiosmtpd.controller import Controller
 
-from batch import jobs, notifying
-from batch.notifying import Message, notify
+from batch import jobs
+from batch.runs import notifying
+from batch.runs.notifying import Message, notify
 from batch.schedule.options import Notify
 from cube.lock import hold, place_of_lock
 from tests.batch.scheduled import SECRET, Receiver, Scheduled, receiving
@@ -233,7 +234,7 @@ def test_fault_while_the_message_is_made_changes_the_exit_code(
     def broken(*_: object) -> Message:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("batch.telling.ended", broken)
+    monkeypatch.setattr("batch.runs.telling.ended", broken)
     toy.write(broken=1)
     result = toy.cube("run", "build")
     assert result.exit_code == 3

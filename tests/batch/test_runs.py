@@ -15,9 +15,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from batch import jobs, runs
+from batch import jobs
 from batch.command import main
-from batch.runs import Run
+from batch.runs import records
+from batch.runs.records import Run
 from cube.errors import InputError, Problem, StoreError
 from cube.lock import hold, place_of_lock
 from cube.stores import Storage, open_store
@@ -114,7 +115,7 @@ def test_end_of_a_command_is_not_recorded_as_the_shell_sees_it(
 
     @click.command()
     def command() -> None:
-        with runs.recorded(store, "build", command="cube build", cluster="local"):
+        with records.recorded(store, "build", command="cube build", cluster="local"):
             if raised is not None:
                 raise raised
 
@@ -133,31 +134,31 @@ def test_end_of_a_command_is_not_recorded_as_the_shell_sees_it(
 
 def test_run_inside_a_run_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
-    with runs.recorded(store, "build", command="a", cluster="local", by="schedule") as outer:
-        inner = runs.recorded(store, "build", command="b", cluster="local")
+    with records.recorded(store, "build", command="a", cluster="local", by="schedule") as outer:
+        inner = records.recorded(store, "build", command="b", cluster="local")
         with pytest.raises(InputError), inner:
             raise error("time-gap")
-        assert runs.current() is outer
-    assert runs.current() is None
+        assert records.current() is outer
+    assert records.current() is None
     assert len(stored(store)) == 2
     assert [each["code"] for each in read(store, "build")["problems"]] == ["time-gap"]
 
 
 TERMINATED = """
 import sys, time
-from batch import runs
+from batch.runs import records
 from batch.commanding import ended_in_order
 from cube.stores.directory import DirectoryStore
 store = DirectoryStore(sys.argv[1])
-with ended_in_order(), runs.recorded(store, "build", command="cube build", cluster="local"):
+with ended_in_order(), records.recorded(store, "build", command="cube build", cluster="local"):
     print("at work", flush=True)
     try:
         time.sleep(60)
     finally:
-        print(runs.latest(store, "build")["exit_code"], flush=True)
+        print(records.latest(store, "build")["exit_code"], flush=True)
         if sys.argv[2] == "slow":
             until = time.monotonic() + 20
-            while runs.latest(store, "build")["exit_code"] is None and time.monotonic() < until:
+            while records.latest(store, "build")["exit_code"] is None and time.monotonic() < until:
                 time.sleep(0.02)
             print("noted", flush=True)
             time.sleep(60)
@@ -223,7 +224,7 @@ def test_run_that_ends_hides_one_that_began_after_it(tmp_path: Path) -> None:
     long.end(0)
     long.save()
     assert read(store, "build")["id"] == late.id
-    assert [each["exit_code"] for each in runs.history(store)] == [7, 0]
+    assert [each["exit_code"] for each in records.history(store)] == [7, 0]
 
 
 def test_last_scheduled_run_is_forgotten_after_one_by_hand(toy: Scheduled) -> None:
@@ -420,14 +421,14 @@ def test_environment_of_runs_is_open_to_others_or_not_heeded(
 @pytest.mark.s3
 def test_records_on_an_object_store_cannot_be_read_back(s3_url: str, s3_server: S3Server) -> None:
     store = open_store(s3_url, Storage(endpoint_url=s3_server.endpoint_url))
-    assert runs.latest(store, "build") is None
+    assert records.latest(store, "build") is None
     for code in (3, 0):
-        with pytest.raises(SystemExit), runs.recorded(store, "build", command="cube build", cluster="local"):
+        with pytest.raises(SystemExit), records.recorded(store, "build", command="cube build", cluster="local"):
             raise SystemExit(code)
-    latest = runs.latest(store, "build")
+    latest = records.latest(store, "build")
     assert latest is not None
     assert latest["exit_code"] == 0
-    assert [each["exit_code"] for each in runs.history(store, "build")] == [0, 3]
+    assert [each["exit_code"] for each in records.history(store, "build")] == [0, 3]
 
 
 def test_help_hides_an_exit_code_or_a_command() -> None:

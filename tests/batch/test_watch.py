@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from batch import jobs, notifying
-from batch.overdue import Trouble, watch
+from batch import jobs
+from batch.runs import notifying
+from batch.runs.overdue import Trouble, watch
 from cube.process import find, machine
 from tests.batch.scheduled import Receiver, Scheduled, receiving
 from tests.batch.toy import Toy, ToyOptions

@@ -24,7 +24,7 @@ from batch.commanding import (
     spec_option,
     with_cluster,
 )
-from batch.examining import trials
+from batch.doctor.trials import trials
 from batch.reporting import Reporter
 from batch.spec import Spec
 from cube.checks import Check, Trial, exit_code

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from batch import runs, telling
-from batch.notifying import Message, notify
-from batch.runs import Record
+from batch.runs import records, telling
+from batch.runs.notifying import Message, notify
+from batch.runs.records import Record
 from batch.schedule.commands import schedule_of
 from batch.schedule.options import Entry, Schedule, WatchEntry
 from batch.schedule.times import previous_time
@@ -23,7 +23,7 @@ from cube.hashing import readable
 from cube.process import has_ended, machine
 from cube.stores import Store
 
-KEY = f"{runs.FOLDER}/watch.json"
+KEY = f"{records.FOLDER}/watch.json"
 RECORDS = 10
 """So many of the newest records of an entry are looked at."""
 SETTLED = datetime.timedelta(minutes=10)
@@ -52,7 +52,7 @@ def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tup
     since = {}
     for name, entry in schedule.entries().items():
         seen = known["since"].get(name, {})
-        since[name] = seen if seen.get("cron") == entry.cron else {"cron": entry.cron, "time": runs.text(now)}
+        since[name] = seen if seen.get("cron") == entry.cron else {"cron": entry.cron, "time": records.text(now)}
     found = list(_troubles(spec, store, schedule, since, now))
     told: dict[str, str] = {}
     sent: list[dict[str, Any]] = []
@@ -64,8 +64,8 @@ def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tup
         sent += results
         # What reached nobody is tried again next time.
         if not results or any(each["sent"] for each in results):
-            told[trouble.cause] = runs.text(now)
-    memory = {"schema": runs.SCHEMA, "since": since, "told": told}
+            told[trouble.cause] = records.text(now)
+    memory = {"schema": records.SCHEMA, "since": since, "told": told}
     if memory != known:
         store.put(KEY, readable(memory), immutable=False)
     return found, sent
@@ -86,12 +86,12 @@ def _troubles(
     for name, entry in schedule.entries().items():
         if name == "watch":
             continue
-        latest = runs.latest(store, name)
+        latest = records.latest(store, name)
         last = latest.get("scheduled") if latest else None
         due = previous_time(entry.cron, now - datetime.timedelta(seconds=watching.tolerance))
         # What was due before anybody looked says nothing: the schedule may be younger.
-        if due >= runs.moment(since[name]["time"]) and (last is None or runs.moment(last) < due - EARLY):
-            yield _missed(spec, name, runs.text(due), last)
+        if due >= records.moment(since[name]["time"]) and (last is None or records.moment(last) < due - EARLY):
+            yield _missed(spec, name, records.text(due), last)
         for record in _not_made_good(store, name, latest):
             if record["ended"] is None:
                 yield from _unended(spec, record, entry, now)
@@ -114,10 +114,10 @@ def _missed(spec: Spec, name: str, due: str, last: str | None) -> Trouble:
 
 def _not_made_good(store: Store, name: str, latest: Record | None) -> Iterator[Record]:
     """Scheduled runs, newest first, that did not end well and that no later run of any kind has made good."""
-    records = {record["id"]: record for record in runs.history(store, name, RECORDS)}
+    found = {record["id"]: record for record in records.history(store, name, RECORDS)}
     if latest is not None:
-        records[latest["id"]] = latest
-    for _, record in sorted(records.items(), reverse=True):
+        found[latest["id"]] = latest
+    for _, record in sorted(found.items(), reverse=True):
         if record["exit_code"] == 0:
             return
         if record.get("by") == "schedule":
@@ -125,7 +125,7 @@ def _not_made_good(store: Store, name: str, latest: Record | None) -> Iterator[R
 
 
 def _unended(spec: Spec, record: Record, entry: Entry, now: datetime.datetime) -> Iterator[Trouble]:
-    age = (now - runs.moment(record["started"])).total_seconds()
+    age = (now - records.moment(record["started"])).total_seconds()
     if why := _dead(record, age, entry.limit):
         what = f"it ended without a word: {why}"
         problem = Problem("run-died", what, record["id"], fix="the next run goes on where it stopped")
@@ -141,7 +141,7 @@ def _reached_nobody(schedule: Schedule, record: Record, now: datetime.datetime) 
     if schedule.notify.webhook is None and schedule.notify.mail is None:
         return False
     told = _told(record, "failed") or _told(record, "skipped")
-    return not told and now - runs.moment(record["ended"]) > SETTLED
+    return not told and now - records.moment(record["ended"]) > SETTLED
 
 
 def _dead(record: Record, age: float, limit: float | None) -> str:

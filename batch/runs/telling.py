@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from batch.commanding import EXIT_CODES
-from batch.notifying import Message
-from batch.runs import Record
+from batch.runs.notifying import Message
+from batch.runs.records import Record
 from batch.showing import still_published
 from batch.spec import Spec
 from cube.errors import CubeError, StoreError

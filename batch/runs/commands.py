@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from batch import runs, telling
 from batch.commanding import (
     EXIT_CODES,
     console,
@@ -20,10 +19,11 @@ from batch.commanding import (
     print_json,
     spec_option,
 )
-from batch.freshness import how, what
-from batch.notifying import notify
-from batch.overdue import watch
-from batch.runs import Run
+from batch.runs import records, telling
+from batch.runs.freshness import how, what
+from batch.runs.notifying import notify
+from batch.runs.overdue import watch
+from batch.runs.records import Run
 from batch.schedule.commands import installed
 from batch.schedule.environment import load_environment
 from batch.schedule.forms import FORMS, install, remove, render
@@ -53,7 +53,7 @@ def run_command(context: click.Context, entry: str, spec_path: Path) -> None:
     given = given_words(context)
     run: Run | None = None
     try:
-        recorded = runs.recorded(store, entry, command=given, cluster=spec.cluster.kind, by="schedule")
+        recorded = records.recorded(store, entry, command=given, cluster=spec.cluster.kind, by="schedule")
         with recorded as run, _overrun(spec, run):
             _start(context, entry, spec, store, spec_path, run)
     finally:
@@ -145,7 +145,7 @@ def runs_command(entry: str | None, spec_path: Path, as_json: bool, last: int) -
     """What ran, newest first: when, by whom, how long, and what became of it. Without ENTRY, all but the watch."""
     spec, _ = open_spec(spec_path, ())
     store = open_store(spec.store_location, spec.storage)
-    found = runs.history(store, entry, last, besides=() if entry else ("watch",))
+    found = records.history(store, entry, last, besides=() if entry else ("watch",))
     if as_json:
         print_json(found)
         return

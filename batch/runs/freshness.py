@@ -6,11 +6,11 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batch import runs
-from batch.runs import Record
+from batch.runs import records
+from batch.runs.records import Record
+from batch.runs.telling import duration, skipped
 from batch.schedule.times import next_time
 from batch.spec import Spec
-from batch.telling import duration, skipped
 from cube.stores import Store
 
 
@@ -22,7 +22,7 @@ def with_runs(rows: Sequence[Mapping[str, Any]], spec: Spec, store: Store) -> li
     last_run  id, started, ended, exit_code and result of the last build: built, current, failed, waiting, held, or
               None where it was not concerned or does not tell
     """
-    last, today = runs.latest(store, "build"), datetime.datetime.now(datetime.UTC)
+    last, today = records.latest(store, "build"), datetime.datetime.now(datetime.UTC)
     due = _next_build(spec, today)
     return [
         {
@@ -37,7 +37,7 @@ def with_runs(rows: Sequence[Mapping[str, Any]], spec: Spec, store: Store) -> li
 
 def _next_build(spec: Spec, now: datetime.datetime) -> str | None:
     build = spec.schedule.build if spec.schedule else None
-    return runs.text(next_time(build.cron, now)) if build else None
+    return records.text(next_time(build.cron, now)) if build else None
 
 
 def _age(row: Mapping[str, Any], today: datetime.date) -> int | None:
@@ -66,7 +66,7 @@ def result(outcome: Mapping[str, Any], product: str) -> str | None:
 
 def line(spec: Spec, store: Store) -> str:
     """One line of the last build and the next. Raises StoreError."""
-    last, due = runs.latest(store, "build"), _next_build(spec, datetime.datetime.now(datetime.UTC))
+    last, due = records.latest(store, "build"), _next_build(spec, datetime.datetime.now(datetime.UTC))
     words = [f"last run {last['started']} by {last.get('by')}: {how(last)}"] if last else []
     words += [f"next run {due}"] if due else ["nothing is scheduled"] if last else []
     return "; ".join(words)

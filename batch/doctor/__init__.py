@@ -1,0 +1,1 @@
+"""`cube doctor`: what a build needs, tried before it."""
