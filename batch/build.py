@@ -15,8 +15,10 @@ from batch.locking import locked
 from batch.making import Built, Maker
 from batch.plan import Plan, ProductPlan, make_plan, plan_product
 from batch.reporting import Reporter
+from batch.runs import records
 from batch.spec import Spec
-from compute.clusters.cluster import Cluster
+from compute.clusters.cluster import Cluster, NoWorkersError
+from compute.clusters.performance import performance
 from compute.clusters.settings import cores, end_with_parent
 from compute.clusters.starting import start
 from cube.errors import BusyError, CubeError, InputError, Problem, RefusedError
@@ -118,6 +120,7 @@ class Builder:
         self._stack = stack
         self._report = report
         self._started: list[Cluster] = []
+        self._given_up: CubeError | None = None
         self._executor = executor
         self._maker = Maker(spec, store, lease, reporter, self.cluster, allow_retraction)
 
@@ -141,6 +144,8 @@ class Builder:
             except BusyError:
                 raise
             except CubeError as error:
+                if isinstance(error, NoWorkersError):
+                    self._given_up = error
                 self.outcome.failed[name] = error
                 self.reporter.failed(name, error)
         return self.outcome
@@ -206,20 +211,28 @@ class Builder:
         return True
 
     def cluster(self) -> Cluster:
-        """The workers, started when the first work needs them."""
+        """The workers, started when the first work needs them. Raises again what kept them from coming."""
+        if self._given_up:
+            raise self._given_up
         if not self._started:
             self.reporter.end_facts()
-            options = self.spec.cluster
-            started = start(options, self.spec.memory, self.spec.folder, dashboard=self.reporter.dashboard)
-            cluster = self._stack.enter_context(started)
-            if self._report and cluster.client is not None:
-                from distributed import performance_report
-
-                self._stack.enter_context(performance_report(filename=str(self._report)))
-            link = f"; dashboard {cluster.dashboard}" if cluster.dashboard else ""
-            self.reporter.say(f"works run on {cluster.about}{link}")
-            self._started.append(cluster)
+            try:
+                self._started.append(self._start())
+            except CubeError as error:
+                self._given_up = error
+                raise
         return self._started[0]
+
+    def _start(self) -> Cluster:
+        options, run = self.spec.cluster, records.current()
+        name = run.id if run else "run"
+        started = start(options, self.spec.memory, self.spec.folder, name=name, dashboard=self.reporter.dashboard)
+        cluster = self._stack.enter_context(started)
+        if self._report and cluster.client is not None:
+            self._stack.enter_context(performance(cluster.client, self._report, self.reporter.say))
+        link = f"; dashboard {cluster.dashboard}" if cluster.dashboard else ""
+        self.reporter.say(f"works run on {cluster.about}{link}")
+        return cluster
 
 
 def products_with_inputs(spec: Spec, wanted: list[str]) -> Iterator[str]:

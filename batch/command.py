@@ -27,9 +27,10 @@ from batch.doctor.command import doctor_command
 from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.runs import records
-from batch.runs.commands import run_command, runs_command, schedule_command
+from batch.runs.commands import runs_command, schedule_command
 from batch.runs.freshness import line as freshness_line
 from batch.runs.freshness import with_runs
+from batch.runs.running import run_command
 from batch.spec import Spec
 from batch.upkeep import gc_command, rollback_command, verify_command
 from compute.clusters.starting import request
@@ -129,6 +130,9 @@ def build_command(
         told = showing.outcome_json(outcome)
         run.built(told)
         run.end(outcome.exit_code)
+        if log_json:
+            counts = {"built": len(outcome.built), "current": len(outcome.current), "waiting": len(outcome.waiting)}
+            reporter.ended(outcome.exit_code, outcome.failed, **counts)
     if as_json:
         print_json(told)
     else:

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 
 from batch.build import products_with_inputs
 from batch.jobs import OPTIONS
+from batch.report import suggestion
+from batch.reporting import Reporter
 from batch.spec import Spec, load_spec
-from compute.clusters.options import AnyCluster
+from compute.clusters.options import AddressCluster, AnyCluster, GatewayCluster, LocalCluster, SlurmCluster
 from cube.errors import CubeError, Problem, SpecError
 from cube.hashing import readable
 
@@ -28,7 +31,7 @@ Exit codes:
   1  an unexpected fault
   2  the specification or the command line cannot be used
   3  input files or products are refused
-  4  the plan is refused: memory, retraction, licence
+  4  the plan or the cluster's request is refused: memory, retraction, licence, Slurm
   5  the store cannot be read or written
   6  the store does not hold what it advertises
   7  another build is at work, or published since
@@ -61,7 +64,11 @@ def fails_with_code(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **options)
         except CubeError as error:
-            _say_error(error, bool(options.get("as_json")))
+            if options.get("log_json"):
+                problems = [problem.to_json() for problem in error.problems]
+                Reporter(log_json=True).event("ended", exit_code=error.exit_code, problems=problems)
+            else:
+                _say_error(error, bool(options.get("as_json")))
             sys.exit(error.exit_code)
 
     return wrapped
@@ -134,17 +141,25 @@ def with_cluster(spec: Spec, text: str | None) -> Spec:
     try:
         cluster = TypeAdapter[AnyCluster](AnyCluster).validate_python(section)
     except ValidationError as error:
-        raise SpecError(
-            [
-                Problem(
-                    "spec-value",
-                    each["msg"].removeprefix("Value error, "),
-                    f"--cluster {'.'.join(map(str, each['loc']))}",
-                )
-                for each in error.errors()
-            ]
-        ) from None
+        raise SpecError([_cluster_problem(each, kind) for each in error.errors()]) from None
     return spec.model_copy(update={"cluster": cluster})
+
+
+def _cluster_problem(error: ErrorDetails, kind: str) -> Problem:
+    where = f"--cluster {'.'.join(map(str, error['loc'])) or kind}"
+    models: dict[str, type[BaseModel]] = {
+        "local": LocalCluster,
+        "slurm": SlurmCluster,
+        "address": AddressCluster,
+        "gateway": GatewayCluster,
+    }
+    if error["type"] == "extra_forbidden":
+        fix = suggestion(str(error["loc"][-1]), list(models[kind].model_fields), "keys known here")
+        return Problem("spec-unknown-key", "the key is not known here", where, fix=fix)
+    if error["type"] == "union_tag_invalid":
+        return Problem("spec-value", "there is no such kind", where, fix=suggestion(kind, models, "kinds known here"))
+    what = error["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    return Problem("spec-value", what, where)
 
 
 def open_spec(spec_path: Path, products: tuple[str, ...]) -> tuple[Spec, list[str]]:

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -48,6 +48,7 @@ class Reporter:
         self.dashboard = (self.plain and self.console.is_terminal) if dashboard is None else dashboard
         self._facts: tuple[Progress, TaskID, str] | None = None
         self._line = time.monotonic()
+        self._failed = set[str]()
 
     @property
     def plain(self) -> bool:
@@ -166,8 +167,16 @@ class Reporter:
             f"{size / 2**20:.1f} MiB, {seconds:.1f} s)"
         )
 
+    def ended(self, exit_code: int, failed: Mapping[str, CubeError], **facts: Any) -> None:
+        """How the command ends, for machines; products that failed before anything was begun are told of first."""
+        for name, error in failed.items():
+            if name not in self._failed:
+                self.failed(name, error)
+        self.event("ended", exit_code=exit_code, **facts)
+
     def failed(self, name: str, error: CubeError) -> None:
         self.end_facts()
+        self._failed.add(name)
         if self.log_json:
             problems = [problem.to_json() for problem in error.problems]
             self.event("failed", product=name, exit_code=error.exit_code, problems=problems)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batch.watching import Teller, Watch
-from compute.clusters.cluster import Cluster
+from batch.watching import Teller, Watch, examine
+from compute.clusters.cluster import Cluster, NoWorkersError
 from compute.clusters.deaths import LIMIT, Deaths, tell_begun
 from cube.errors import ComputeError, CubeError, Problem
 from cube.job import Work
+from cube.releases import releases
 from cube.stage import Executed, Stage, execute
 
 if TYPE_CHECKING:
@@ -49,7 +51,20 @@ def run_step(cluster: Cluster, works: Sequence[Work], stage: Stage, done: Done, 
             raise _failed(work, error) from error
 
 
-def _execute(key: str, work: Work, stage: Stage) -> Executed:
+@dataclass(frozen=True)
+class _Unfit:
+    """The answer of a worker that cannot do the work."""
+
+    worker: str
+    problem: Problem
+
+
+def _execute(key: str, work: Work, stage: Stage, ours: Mapping[str, str]) -> Executed | _Unfit:
+    """Called on a worker."""
+    import distributed
+
+    if problem := examine(stage, ours):
+        return _Unfit(distributed.get_worker().address, problem)
     tell_begun(key)
     return execute(work, stage)
 
@@ -69,6 +84,7 @@ class _Step:
         self._cluster = cluster
         self._client = client
         self._works: Iterator[Work] = iter(works)
+        self._count = len(works)
         self._stage = stage
         self._done = done
         self._teller = teller
@@ -77,11 +93,13 @@ class _Step:
         self._again: list[tuple[float, Work, int]] = []
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._deaths = Deaths(cluster, self._names.__getitem__)
-        self._watch = Watch(cluster, stage, teller)
+        self._watch = Watch(cluster, teller)
+        self._releases = releases()
         self._failures: list[CubeError] = []
 
     def run(self) -> None:
         try:
+            self._cluster.want(self._count)
             self._fill()
             while self._in_flight or self._again:
                 with contextlib.suppress(queue.Empty):
@@ -101,7 +119,7 @@ class _Step:
 
     def _fill(self) -> None:
         """Submit until there is enough in flight for the workers that are there now."""
-        wanted = IN_FLIGHT * max(1, self._watch.threads())
+        wanted = IN_FLIGHT * max(1, sum(self._watch.there.values()))
         while len(self._in_flight) + len(self._again) < wanted and not self._failures:
             work = next(self._works, None)
             if work is None:
@@ -111,7 +129,7 @@ class _Step:
     def _submit(self, work: Work, attempt: int) -> None:
         key = f"{work.id}-{id(work)}-{attempt}"
         self._names[key] = work.id
-        future = self._client.submit(_execute, key, work, self._stage, pure=False, key=key)
+        future = self._client.submit(_execute, key, work, self._stage, self._releases, pure=False, key=key)
         self._in_flight[future] = work
         future.add_done_callback(self._ended.put)
 
@@ -122,23 +140,45 @@ class _Step:
         if work is None:
             return
         try:
-            self._done(work, future.result())
+            found = future.result()
+            if isinstance(found, _Unfit):
+                self._watch.unfit(found.worker, found.problem)
+                self._try_again(work, future.key)
+            else:
+                self._done(work, found)
+                self._deaths.finished()
         except CubeError as error:
             self._failures.append(error)
         except distributed.KilledWorker as error:
             self._teller.event("lost", work=work.id, worker=error.last_worker.address)
             self._deaths.died(future.key, error.last_worker)
             self._watch.seen()
-            if not self._failures:
-                self._again.append((time.monotonic() + AGAIN_SECONDS, work, int(future.key.rpartition("-")[2]) + 1))
+            self._try_again(work, future.key)
         except (Exception, distributed.CancelledError) as error:  # noqa: BLE001  a worker may raise anything
-            self._failures.append(_failed(work, error))
+            lost = self._client.status != "running" or isinstance(error, distributed.CancelledError)
+            self._failures.append(self._scheduler_lost() if lost else _failed(work, error))
         future.release()
         self._fill()
 
+    def _try_again(self, work: Work, key: str) -> None:
+        if not self._failures:
+            self._again.append((time.monotonic() + AGAIN_SECONDS, work, int(key.rpartition("-")[2]) + 1))
+
+    def _scheduler_lost(self) -> NoWorkersError:
+        return NoWorkersError(
+            Problem(
+                "scheduler-lost",
+                "the connection to the Dask scheduler broke",
+                self._cluster.about,
+                fix="see whether it still runs; finished blocks are kept and the same command goes on from them",
+            )
+        )
+
     def _tick(self) -> None:
         self._watch.look()
-        self._deaths.settle()
+        self._deaths.settle(self._watch.there)
+        if died := self._deaths.at_birth(sum(self._watch.there.values())):
+            raise NoWorkersError(_die_at_birth(died, self._cluster))
         guilty = self._deaths.guilty()
         for future, work in list(self._in_flight.items()):
             if work.id in guilty:
@@ -176,6 +216,16 @@ class _Step:
             "computing it again would end more workers",
             f"{fix}; finished blocks are kept and the same command goes on from them",
         )
+
+
+def _die_at_birth(count: int, cluster: Cluster) -> Problem:
+    return Problem(
+        "workers-die",
+        f"{count} workers died one after another before they began a block",
+        cluster.about,
+        "they would be replaced for ever",
+        "see the output of the workers: mostly a library that does not run on these machines, or too little memory",
+    )
 
 
 def _outlived(work: Work) -> Problem:

@@ -6,11 +6,11 @@ import re
 import unicodedata
 from typing import Annotated, Any
 
-from dask.utils import parse_bytes
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, StringConstraints
 
 from batch.locations import check_store
 from batch.schedule.options import Schedule
+from batch.sizes import Size
 from compute.clusters.options import Cluster
 from cube.errors import Problem
 from cube.options import LayoutOptions, Strict
@@ -46,12 +46,6 @@ def _unreserved(value: str) -> str:
     return value
 
 
-def _bytes(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"\d+(\.\d+)?\s*[kMGT]i?B", value.strip()):
-        raise ValueError(f"a size is a number with its unit, such as 4 GiB or 500 MB, found {value!r}")
-    return parse_bytes(value)
-
-
 def _folder(value: str) -> str:
     if "://" in value or re.search(r"[*?\r\n\t]", value):
         raise ValueError(f"the lock is in one folder of a disk, found {value!r}")
@@ -67,11 +61,6 @@ def slug(title: str) -> str:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=Annotated[str, Field(pattern=f"^{NAME.pattern}$")])]
 CollectionName = Annotated[Name, AfterValidator(_unreserved)]
-Size = Annotated[
-    int,
-    BeforeValidator(_bytes, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*[kMGT]i?B$")]),
-    Field(gt=0),
-]
 
 
 class CollectionSpec(Strict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import secrets
@@ -11,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from batch.doctor.schedule import schedule_trials
 from batch.plan import Plan, ProductPlan, make_plan
 from batch.spec import Spec
 from compute.clusters.checks import Look, cluster_trials
 from compute.clusters.options import LocalCluster
 from compute.clusters.settings import cores
 from cube.checks import Check, Trial
-from cube.errors import CubeError, InputError, RefusedError, StoreError
+from cube.errors import CubeError, InputError, RefusedError
 from cube.lock import place_of_lock
 from cube.rechunk import Spill
 from cube.stores import Store, open_store
@@ -95,6 +95,7 @@ def trials(
     space = partial(_space, spec=spec, store=store, names=names, progress=progress)
     # Each product's records would be waited for, if the server is away.
     yield Trial("space for the plan", tried.after_write(space) if store.url.startswith("s3://") else space)
+    yield from schedule_trials(spec)
 
 
 def _root(store: Store) -> Path:
@@ -115,10 +116,11 @@ def _cluster(spec: Spec, names: list[str], store: Store, tried: StoreTrials) -> 
     if isinstance(options, LocalCluster):
         yield Trial("cluster: memory", partial(_memory, options=options, memory=spec.memory))
         return
-    key, token = tried.key("worker"), secrets.token_bytes(16)
-    with contextlib.suppress(StoreError):  # the checks of the store have said so
+    looks: dict[str, Look] = {}
+    if tried.wrote:
+        key, token = tried.key("worker"), secrets.token_bytes(16)
         store.put(key, token, immutable=False)
-    looks: dict[str, Look] = {"store": partial(_sees_store, store, key, token)}
+        looks["store"] = partial(_sees_store, store, key, token)
     if folders := _archives(spec, names):
         looks["archive"] = partial(_sees_folders, folders)
     if options.scratch:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batch.runs import records
+from batch.runs import overdue, records
 from batch.runs.records import Record
 from batch.runs.telling import duration, skipped
 from batch.schedule.times import next_time
@@ -67,15 +67,24 @@ def result(outcome: Mapping[str, Any], product: str) -> str | None:
 def line(spec: Spec, store: Store) -> str:
     """One line of the last build and the next. Raises StoreError."""
     last, due = records.latest(store, "build"), _next_build(spec, datetime.datetime.now(datetime.UTC))
-    words = [f"last run {last['started']} by {last.get('by')}: {how(last)}"] if last else []
-    words += [f"next run {due}"] if due else ["nothing is scheduled"] if last else []
+    words = [f"last run {last['started']} by {last.get('by')}: {how(last, spec)}"] if last else []
+    words += [f"next run {due}"] if due else ["the specification schedules no build"] if last else []
     return "; ".join(words)
 
 
-def how(record: Record) -> str:
+def death(record: Record, spec: Spec) -> str:
+    """Why a run is taken for dead, "" for one that ended or may be at work."""
+    if record["ended"] is not None:
+        return ""
+    entry = spec.schedule.entries().get(record["entry"]) if spec.schedule else None
+    return overdue.death(record, entry.limit if entry else None, datetime.datetime.now(datetime.UTC))
+
+
+def how(record: Record, spec: Spec) -> str:
     """How a run went, in a few words."""
     if record["ended"] is None:
-        return "has not ended"
+        why = death(record, spec)
+        return f"died: {why}" if why else "has not ended"
     took = f"in {duration(record.get('seconds') or 0)}"
     if record["exit_code"] == 0:
         return f"done {took}"

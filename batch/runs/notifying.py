@@ -19,6 +19,7 @@ import click
 import urllib3
 
 from batch.schedule.options import Mail, Notify
+from cube.errors import Problem
 from cube.hashing import canonical
 
 TRIES = 3
@@ -31,7 +32,7 @@ MAIL_SECONDS = 60.0
 class Message:
     """What is told, and the keys of the JSON document that a webhook gets.
 
-    event      failed, skipped, overrun, died or missed
+    event      failed, skipped, overrun, died, missed or test
     run        of the record, None for a run that never was
     text       one paragraph: what readers see now, whether it can wait, the next command
     problems   as `Problem.to_json` gives them
@@ -98,6 +99,12 @@ def _post(variable: str, message: Message) -> str:
     return wrong
 
 
+def program_of(mail: Mail) -> str | None:
+    """The file of the mail command, None where there is none."""
+    # cron's path has not the folder that sendmail is mostly in.
+    return shutil.which(mail.command[0], path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
 def _mail(mail: Mail, message: Message) -> str:
     """What went wrong, "" if nothing did."""
     host = socket.gethostname()
@@ -108,11 +115,9 @@ def _mail(mail: Mail, message: Message) -> str:
     letter["Date"] = email.utils.localtime()
     letter["Message-ID"] = email.utils.make_msgid(domain=host)
     letter["Auto-Submitted"] = "auto-generated"
-    problems = [f"{each['where']}: {each['what']} [{each['code']}]".removeprefix(": ") for each in message.problems]
+    problems = [str(Problem(**each)) for each in message.problems]
     letter.set_content("\n\n".join([message.text, *problems]) + "\n")
-    # cron's path has not the folder that sendmail is mostly in.
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    program = shutil.which(mail.command[0], path=path)
+    program = program_of(mail)
     if program is None:
         return f"there is no command {mail.command[0]}"
     try:

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batch.runs import records, telling
@@ -37,11 +37,13 @@ class Trouble:
     """Something that is wrong with scheduled runs.
 
     cause  names it, so that it is told once
+    told   whether it was told before
     """
 
     cause: str
     problem: Problem
     message: Message
+    told: bool = False
 
 
 def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tuple[list[Trouble], list[dict[str, Any]]]:
@@ -53,11 +55,12 @@ def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tup
     for name, entry in schedule.entries().items():
         seen = known["since"].get(name, {})
         since[name] = seen if seen.get("cron") == entry.cron else {"cron": entry.cron, "time": records.text(now)}
-    found = list(_troubles(spec, store, schedule, since, now))
+    troubles = _troubles(spec, store, schedule, since, now)
+    found = [replace(each, told=each.cause in known["told"]) for each in troubles]
     told: dict[str, str] = {}
     sent: list[dict[str, Any]] = []
     for trouble in found:
-        if trouble.cause in known["told"]:
+        if trouble.told:
             told[trouble.cause] = known["told"][trouble.cause]
             continue
         results = notify(schedule.notify, trouble.message)
@@ -69,6 +72,27 @@ def watch(spec: Spec, store: Store, now: datetime.datetime | None = None) -> tup
     if memory != known:
         store.put(KEY, readable(memory), immutable=False)
     return found, sent
+
+
+def standing(spec: Spec, store: Store) -> str:
+    """What the watch says where it found nothing: last runs that failed, which were told already. Raises StoreError."""
+    schedule = schedule_of(spec)
+    failed = []
+    for name in schedule.entries():
+        last = records.latest(store, name) if name != "watch" else None
+        if last is not None and last["exit_code"]:
+            codes = sorted({each["code"] for each in last.get("problems", ())})
+            why = f" [{', '.join(codes)}]" if codes else ""
+            meaning = telling.meaning(last["exit_code"])
+            failed.append(f"the last {name} ({last['id']}) ended with exit code {last['exit_code']}: {meaning}{why}")
+    if not failed:
+        return "all scheduled runs began and ended as they should"
+    untold = "no failure is untold" if _tells(schedule) else "nobody is told of failures (`schedule.notify`)"
+    return f"no run is missed, hangs or died, and {untold}, but {'; '.join(failed)}"
+
+
+def _tells(schedule: Schedule) -> bool:
+    return schedule.notify.webhook is not None or schedule.notify.mail is not None
 
 
 def _memory(store: Store) -> dict[str, Any]:
@@ -126,7 +150,7 @@ def _not_made_good(store: Store, name: str, latest: Record | None) -> Iterator[R
 
 def _unended(spec: Spec, record: Record, entry: Entry, now: datetime.datetime) -> Iterator[Trouble]:
     age = (now - records.moment(record["started"])).total_seconds()
-    if why := _dead(record, age, entry.limit):
+    if why := death(record, entry.limit, now):
         what = f"it ended without a word: {why}"
         problem = Problem("run-died", what, record["id"], fix="the next run goes on where it stopped")
         yield Trouble(f"died {record['id']}", problem, telling.died(spec, record, why))
@@ -138,14 +162,18 @@ def _unended(spec: Spec, record: Record, entry: Entry, now: datetime.datetime) -
 
 def _reached_nobody(schedule: Schedule, record: Record, now: datetime.datetime) -> bool:
     """Whether a run that failed told nobody, as from a node that has no way out."""
-    if schedule.notify.webhook is None and schedule.notify.mail is None:
+    if not _tells(schedule):
         return False
     told = _told(record, "failed") or _told(record, "skipped")
     return not told and now - records.moment(record["ended"]) > SETTLED
 
 
-def _dead(record: Record, age: float, limit: float | None) -> str:
-    """Why a run is taken for dead, "" if it is not."""
+def death(record: Record, limit: float | None, now: datetime.datetime) -> str:
+    """Why a run without an end is taken for dead, "" if it is not.
+
+    limit  of its entry, seconds
+    """
+    age = (now - records.moment(record["started"])).total_seconds()
     number, started = record.get("process"), record.get("process_started")
     if record.get("host") == socket.gethostname() and record.get("machine") and number != os.getpid():
         boot = str(record["machine"]).partition(" ")[0]

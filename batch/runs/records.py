@@ -99,7 +99,7 @@ class Run:
         """Note what a build did, as `showing.outcome_json` gives it. Problems are kept in one place."""
         failed = {}
         for name, error in outcome["failed"].items():
-            self.problems += error["problems"]
+            self.problems += [{**each, "where": each["where"] or name} for each in error["problems"]]
             codes = sorted({problem["code"] for problem in error["problems"]})
             failed[name] = {"exit_code": error["exit_code"], "codes": codes}
         self.outcome = {**outcome, "failed": failed}

@@ -11,7 +11,7 @@ from batch.runs.notifying import Message
 from batch.runs.records import Record
 from batch.showing import still_published
 from batch.spec import Spec
-from cube.errors import CubeError, StoreError
+from cube.errors import CubeError, RefusedError, StoreError
 from cube.live import read_live
 from cube.stores import Store
 from cube.versions import ProductPath
@@ -48,10 +48,14 @@ def ended(spec: Spec, store: Store, record: Record) -> Message:
         head = f"{_named(spec, record)} did nothing, for an earlier run or another command is still at work."
         words = [head, f"{_first(problems)} What is published stays.", "It can wait: the next run makes up for it."]
         return _message(spec, record, "skipped", f"{entry} was skipped: the last one is still at work", words)
-    meaning = MEANINGS.get(code, "it was told to end" if code > 128 else "unknown")
-    head = f"{_named(spec, record)} ended with exit code {code} ({meaning})."
+    head = f"{_named(spec, record)} ended with exit code {code} ({meaning(code)})."
     words = [head, *_readers(spec, store, record), _WAITS.get(code, _ENDED), _next(spec, record)]
-    return _message(spec, record, "failed", f"{entry} failed: {meaning}", words)
+    title = f"{entry} failed: {meaning(code)}"
+    if code == RefusedError.exit_code:
+        # So many reasons have this code that it says little.
+        codes = list(dict.fromkeys(each["code"] for each in problems))
+        title = f"{entry} failed: the plan or the cluster's request is refused ({', '.join(codes[:3])})"
+    return _message(spec, record, "failed", title, words)
 
 
 def overrun(spec: Spec, record: Record, limit: float) -> Message:
@@ -88,6 +92,17 @@ def missed(spec: Spec, entry: str, due: str, last: str | None) -> Message:
     ]
     title = f"[{spec.title}] {entry} did not begin at {due}"
     return Message(spec.id, entry, "missed", None, None, title, " ".join(words))
+
+
+def tested(spec: Spec) -> Message:
+    """Of nothing: whether messages arrive."""
+    words = "Nothing is wrong. This is how you are told when a scheduled run fails, takes too long or is missed."
+    return Message(spec.id, "watch", "test", None, None, f"[{spec.title}] a test", words)
+
+
+def meaning(code: int) -> str:
+    """What an exit code says."""
+    return MEANINGS.get(code, "it was told to end" if code > 128 else "unknown")
 
 
 def skipped(record: Record) -> bool:

@@ -19,6 +19,7 @@ class Installed:
     cube   the command's file
     spec   the specification's file
     logs   the folder of the output
+    environment  the file with what a specification must not hold
     """
 
     id: str
@@ -26,6 +27,7 @@ class Installed:
     spec: Path
     logs: Path
     schedule: Schedule
+    environment: Path | None = None
 
     def run(self, entry: str) -> list[str]:
         """The words of the command that runs an entry."""
@@ -51,7 +53,9 @@ def installed(spec: Spec) -> Installed:
     schedule = schedule_of(spec)
     # The interpreter's own name, links not followed: that is what makes it the one of this environment.
     cube = Path(sys.executable).absolute().parent / "cube"
-    found = Installed(spec.id, cube, spec.path.absolute(), Path(spec.resolve(schedule.logs)), schedule)
-    if any(ord(character) < 32 for path in (found.cube, found.spec, found.logs) for character in str(path)):
+    environment = Path(spec.resolve(schedule.environment)) if schedule.environment else None
+    found = Installed(spec.id, cube, spec.path.absolute(), Path(spec.resolve(schedule.logs)), schedule, environment)
+    paths = (found.cube, found.spec, found.logs, found.environment)
+    if any(ord(character) < 32 for path in paths for character in str(path)):
         raise SpecError(Problem("schedule-path", "a path holds a control character", repr(str(found.spec))))
     return found

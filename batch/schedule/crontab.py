@@ -1,23 +1,20 @@
-"""Schedules as lines of a crontab: plain cron, and cron at JASMIN, which submits to Slurm."""
+"""Schedules as lines of a crontab: plain cron, and cron that submits to Slurm, at JASMIN in its own way."""
 
 from __future__ import annotations
 
 import datetime
-import math
+import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from batch.schedule.commands import Installed
+from batch.schedule.driver import submission
 from batch.schedule.options import Entry
 from batch.schedule.times import Fields
-from compute.clusters.options import SlurmCluster
 from cube.errors import Problem, StoreError
-
-DRIVER = Path(__file__).resolve().parents[2] / "deploy/slurm/build.sbatch"
-"""The job script that runs an entry inside a Slurm job: `sbatch [options] build.sbatch ENTRY SPEC`."""
 
 SUBMITTING = "10m"
 """How long crontamer lets a submission, or a look at the records, take."""
@@ -34,17 +31,34 @@ def lines(given: Installed) -> list[str]:
 def jasmin_lines(given: Installed, cluster: object) -> list[str]:
     """The same for JASMIN's cron server, which asks for crontamer and whose work is done in jobs of Slurm.
 
-    cluster  of the specification: where it is a Slurm cluster, its partition, account and quality of service
+    cluster  of the specification
 
     The watch runs on the server itself: it should speak up just when Slurm does not start anything.
     """
     told = given.schedule.notify.mail
     tamed = ["crontamer", "-t", SUBMITTING, "-l", *(["-e", told.to[0]] if told else [])]
     found = ["CRON_TZ=UTC"]
-    for name, entry in _entries(given):
-        command = _logged(given, name, given.run(name) if name == "watch" else _submission(given, name, entry, cluster))
-        found.append(_line(entry, shlex.join([*tamed, command])))
+    for name, entry, command in _submitted(given, cluster, ["sbatch"]):
+        found.append(_line(entry, shlex.join([*tamed, _logged(given, name, command)])))
     return found
+
+
+def slurm_lines(given: Installed, cluster: object) -> list[str]:
+    """The same for cron of a machine from which jobs are submitted; the watch runs on it, as at JASMIN.
+
+    sbatch is named as it is found now, with the configuration that it has now: cron knows nothing of modules.
+    """
+    words = [shutil.which("sbatch") or "sbatch"]
+    if configuration := os.environ.get("SLURM_CONF"):
+        words = ["env", f"SLURM_CONF={configuration}", *words]
+    submitted = _submitted(given, cluster, words)
+    return ["CRON_TZ=UTC", *(_line(entry, _logged(given, name, command)) for name, entry, command in submitted)]
+
+
+def _submitted(given: Installed, cluster: object, sbatch: Sequence[str]) -> Iterator[tuple[str, Entry, list[str]]]:
+    for name, entry in _entries(given):
+        watching = name == "watch"
+        yield name, entry, given.run(name) if watching else [*sbatch, *submission(given, name, entry, cluster)]
 
 
 def _entries(given: Installed) -> Iterator[tuple[str, Entry]]:
@@ -57,20 +71,13 @@ def _line(entry: Entry, command: str) -> str:
 
 
 def _logged(given: Installed, name: str, command: list[str]) -> str:
-    """A line of shell. cron tells nobody of a folder that is not there: nothing would ever run."""
+    """A line of shell. cron tells nobody of a folder that is not there: nothing would ever run.
+
+    What the watch writes to standard error is left to cron, which mails it: nobody watches the watch.
+    """
     log = shlex.quote(str(given.logs / f"{name}.log"))
-    return f"mkdir -p {shlex.quote(str(given.logs))} && {shlex.join(command)} >>{log} 2>&1"
-
-
-def _submission(given: Installed, name: str, entry: Entry, cluster: object) -> list[str]:
-    # Its own file for each job: on some file systems, two that append to one lose lines.
-    options = [f"--job-name=cube-{given.id}-{name}", f"--output={given.logs}/{name}-%j.log"]
-    if isinstance(cluster, SlurmCluster):
-        asked = {"account": cluster.account, "partition": cluster.queue, "qos": cluster.qos}
-        options += [f"--{option}={value}" for option, value in asked.items() if value]
-    if entry.limit is not None:
-        options.append(f"--time={math.ceil(entry.limit / 60)}")
-    return ["sbatch", *options, str(DRIVER), name, str(given.spec)]
+    errors = "" if name == "watch" else " 2>&1"
+    return f"mkdir -p {shlex.quote(str(given.logs))} && {shlex.join(command)} >>{log}{errors}"
 
 
 def replaced(crontab: str, spec: Path, wanted: list[str]) -> str:

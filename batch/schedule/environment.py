@@ -16,7 +16,8 @@ def load_environment(spec: Spec) -> None:
     A file that is absent is none: on another machine the variables may come another way. Lines are `NAME=value`; quotes
     around a value, `export` before a name, empty lines and those that begin with # are left out.
 
-    Raises SpecError for a file that others may read, and for lines of another form, which are not shown.
+    Raises SpecError for a file that is another user's or that others may read, and, after the others were heeded, for
+    lines of another form, which are not shown.
     """
     if spec.schedule is None or spec.schedule.environment is None:
         return
@@ -27,6 +28,10 @@ def load_environment(spec: Spec) -> None:
         return
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem("schedule-environment", f"cannot be read: {type(error).__name__}", str(path))) from None
+    if status.st_uid != os.geteuid():
+        what = f"the file is that of user {status.st_uid}, not of user {os.geteuid()}, who runs this"
+        fix = f"chown {os.geteuid()} {path}"
+        raise SpecError(Problem("schedule-environment", what, str(path), "its owner could change it", fix))
     if status.st_mode & 0o077:
         raise SpecError(
             Problem(
@@ -37,13 +42,17 @@ def load_environment(spec: Spec) -> None:
                 f"chmod 600 {path}",
             )
         )
+    wrong = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = re.fullmatch(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*", line)
         if not match:
-            raise SpecError(Problem("schedule-environment", "the line is not NAME=value", f"{path}:{number}"))
+            wrong.append(Problem("schedule-environment", "the line is not NAME=value", f"{path}:{number}"))
+            continue
         name, value = match[1], match[2]
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         os.environ.setdefault(name, value)
+    if wrong:
+        raise SpecError(wrong)

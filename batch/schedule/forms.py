@@ -9,10 +9,14 @@ from pathlib import Path
 
 from batch.schedule import crontab, kubernetes, systemd
 from batch.schedule.commands import Installed, installed
+from batch.schedule.driver import DRIVER
 from batch.spec import Spec
 from cube.errors import Problem, SpecError
 
-FORMS = ("crontab", "jasmin", "systemd", "kubernetes")
+FORMS = ("crontab", "slurm", "jasmin", "systemd", "kubernetes")
+
+_SUBMITTING = {"slurm": ("sbatch", "a machine from which jobs are submitted"), "jasmin": ("crontamer", "cron-01")}
+"""Forms that submit jobs: the command that must be there, and where it is."""
 
 
 def render(given: Installed, form: str, cluster: object, image: str | None = None) -> str:
@@ -23,6 +27,8 @@ def render(given: Installed, form: str, cluster: object, image: str | None = Non
     """
     if form == "crontab":
         return _joined(crontab.lines(given))
+    if form == "slurm":
+        return _joined(crontab.slurm_lines(given, cluster))
     if form == "jasmin":
         return _joined(crontab.jasmin_lines(given, cluster))
     if form == "systemd":
@@ -48,13 +54,15 @@ def install(spec: Spec, form: str, image: str | None = None) -> list[str]:
     if form == "systemd":
         return _install_units(given)
     lines = crontab.lines(given)
-    if form == "jasmin":
-        lines = crontab.jasmin_lines(given, spec.cluster)
-        if shutil.which("crontamer") is None:
-            return [_joined(lines), "nothing was installed: there is no crontamer here", "next: the same on cron-01"]
-        if not crontab.DRIVER.exists():
+    if form in _SUBMITTING:
+        submitting = crontab.jasmin_lines if form == "jasmin" else crontab.slurm_lines
+        lines = submitting(given, spec.cluster)
+        command, place = _SUBMITTING[form]
+        if shutil.which(command) is None:
+            return [_joined(lines), f"nothing was installed: there is no {command} here", f"next: the same on {place}"]
+        if not DRIVER.exists():
             fix = "run the command from a checkout of the project, whose folder deploy/ holds it"
-            raise SpecError(Problem("schedule-path", "the job script is not there", str(crontab.DRIVER), fix=fix))
+            raise SpecError(Problem("schedule-path", "the job script is not there", str(DRIVER), fix=fix))
     before = crontab.read()
     after = crontab.replaced(before, given.spec, lines)
     if after != before:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from batch.schedule.times import check_cron
+from batch.sizes import Size
+from compute.clusters.options import Word
 from cube.errors import Problem
 from cube.options import Duration, Strict
 
@@ -59,7 +61,8 @@ class Entry(Strict):
     limit: Duration | None = Field(
         None,
         description="how long a run should take at most: it is told when one takes longer, and one of which nothing is "
-        "heard for twice as long is taken for dead. On Slurm it is the time limit of the job as well",
+        "heard for twice as long is taken for dead. On Slurm it is the time limit of the job as well, unless "
+        "`driver.walltime` is given",
         examples=["8 h"],
     )
 
@@ -117,6 +120,24 @@ class Notify(Strict):
     mail: Mail | None = None
 
 
+class Driver(Strict):
+    """What a run's own job asks Slurm for, in the forms slurm and jasmin; the workers' jobs are those of `cluster`."""
+
+    memory: Size = Field(
+        "4 GiB",
+        validate_default=True,
+        description="memory of the job: the command plans and keeps books. Local workers (`cluster: local`) need "
+        "theirs in it too",
+        examples=["4 GiB"],
+    )
+    walltime: Annotated[Duration, Field(ge=60)] | None = Field(
+        None, description="time limit of the job; by default the entry's `limit`, or 24 h", examples=["24 h"]
+    )
+    queue: Word | None = Field(None, description="partition; by default that of `cluster`", examples=["standard"])
+    account: Word | None = Field(None, description="account that is charged; by default that of `cluster`")
+    qos: Word | None = Field(None, description="quality of service; by default that of `cluster`")
+
+
 class Schedule(Strict):
     """What runs by itself. Times are UTC."""
 
@@ -134,6 +155,10 @@ class Schedule(Strict):
         "not hold, such as the webhook's address and credentials. Relative to the specification; variables that are "
         "set already stay",
         examples=["~/.config/cube.env"],
+    )
+    driver: Driver = Field(
+        default_factory=lambda: Driver.model_validate({}),
+        description="what a run's own job asks Slurm for, in the forms slurm and jasmin",
     )
     logs: Text = Field(
         "logs", description="folder that cron and Slurm write the output of runs to; relative to the specification"

@@ -86,6 +86,7 @@ class _One:
             return Check(name, "not tried", "the request would be refused")
         begun = time.monotonic()
         cluster = self._stack.enter_context(start(self._options, self._memory, self._folder))
+        cluster.want(1)
         client = cluster.client
         assert client is not None
         while not client.nthreads():

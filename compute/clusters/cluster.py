@@ -5,10 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from cube.errors import Problem
+from cube.errors import ComputeError, Problem
 
 if TYPE_CHECKING:
     import distributed
+
+
+class NoWorkersError(ComputeError):
+    """There are no workers, and waiting would not help: what else is to be made need not be tried either."""
 
 
 class Fate(Enum):
@@ -24,19 +28,27 @@ class Cluster:
     client    None where works run in this process
     about     the workers in words, for people
     patience  seconds without any worker before a build gives up
+    lifetime  seconds after which workers leave in order, None where they stay
+    replaces  whether a worker that is sent away is replaced by another one
+    troubled  whether works failed in a way that what workers said may explain
     """
+
+    lifetime: float | None = None
+    replaces = False
 
     def __init__(self, client: distributed.Client | None, about: str, patience: float) -> None:
         self.client = client
         self.about = about
         self.patience = patience
         self.troubled = False
-        """Whether works failed in a way that what workers said may explain."""
 
     @property
     def dashboard(self) -> str | None:
         """Address of the Dask dashboard, None where there is none."""
         return None
+
+    def want(self, works: int) -> None:
+        """Told before so many works are run: where workers cost others their place, no more are asked for."""
 
     def look(self) -> None:
         """Called every second while works run, for what has to be noted while it can be seen."""

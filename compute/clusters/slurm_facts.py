@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shutil
 import subprocess
@@ -77,7 +78,7 @@ def queue_limits(name: str) -> Limits | None:
         return None
     facts = dict(re.findall(r"(\w+)=(\S+)", text))
     return Limits(
-        name,
+        f"partition {name}",
         walltime=seconds(facts.get("MaxTime", "")),
         qos=_names(facts.get("AllowQos")),
         accounts=_names(facts.get("AllowAccounts")),
@@ -101,7 +102,7 @@ def qos_limits(name: str) -> Limits | None:
     for line in (text or "").splitlines():
         found, tres, wall = line.split("|")
         if found == name:
-            return Limits(name, cpus=_cpus(tres), walltime=seconds(wall))
+            return Limits(f"qos {name}", cpus=_cpus(tres), walltime=seconds(wall))
     return None
 
 
@@ -125,7 +126,7 @@ def associations() -> list[Association] | None:
     found = []
     for line in text.splitlines():
         account, queue, qos, default, tres, wall = line.split("|")
-        limits = Limits(account, cpus=_cpus(tres), walltime=seconds(wall))
+        limits = Limits(f"account {account}", cpus=_cpus(tres), walltime=seconds(wall))
         found.append(Association(account, queue, frozenset(filter(None, qos.split(","))), default, limits))
     return found
 
@@ -136,6 +137,11 @@ def queued() -> dict[str, Queued] | None:
     if text is None:
         return None
     return {each.job: each for each in (Queued(*line.split("|", 2)) for line in text.splitlines())}
+
+
+def cancel(jobs: list[str]) -> None:
+    """Cancel jobs, as far as Slurm answers."""
+    _ask("scancel", *jobs)
 
 
 def job_state(job: str) -> str | None:
@@ -151,7 +157,13 @@ def refusal(script: str) -> str | None:
     """What sbatch has against a script, None where it would take it. Submits nothing."""
     try:
         ran = subprocess.run(
-            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=ASK_SECONDS, check=False
+            ["sbatch", "--test-only"],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            env={name: value for name, value in os.environ.items() if not name.startswith("SBATCH_")},
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"sbatch does not answer: {error}"

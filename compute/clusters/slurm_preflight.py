@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -33,6 +35,15 @@ HOPELESS = (
 """Beginnings of reasons that waiting does not settle."""
 
 
+def unquoted(path: Path) -> list[Problem]:
+    """Paths that cannot stand in a batch script: dask-jobqueue does not quote them."""
+    if re.fullmatch(r"[\w./+@=:,~-]+", str(path), re.ASCII):
+        return []
+    what = "the path holds a blank or another character that batch scripts cannot hold"
+    fix = "give `cluster.logs` a folder of letters, digits and ./+@=:,~_-"
+    return [Problem("slurm-logs", what, str(path), "jobs would begin with other words than were meant", fix)]
+
+
 def problems(options: SlurmCluster, job_memory: int, script: str) -> list[Problem]:
     """Everything that the site has against the jobs of these options.
 
@@ -53,7 +64,8 @@ def problems(options: SlurmCluster, job_memory: int, script: str) -> list[Proble
                 "slurm-away",
                 "Slurm does not answer",
                 "cluster.kind",
-                fix="see what `sinfo` says on this machine; the build can be started again at any time",
+                fix="see what `sinfo` says on this machine; under cron, SLURM_CONF and PATH of modules belong into the "
+                "file of `schedule.environment`",
             )
         ]
     found = [*_interface(options), *_requests(options, job_memory)]
@@ -79,7 +91,7 @@ def _interface(options: SlurmCluster) -> Iterator[Problem]:
 def _requests(options: SlurmCluster, job_memory: int) -> list[Problem]:
     name = options.queue or site.default_queue()
     queue = site.queue_limits(name) if name else None
-    if queue is None:
+    if name is None or queue is None:
         what = f"there is no partition {name}" if name else "the site has no default partition"
         return [Problem("slurm-queue", what, "cluster.queue", fix=f"give one of {', '.join(site.queues())}")]
     found = []
@@ -89,7 +101,7 @@ def _requests(options: SlurmCluster, job_memory: int) -> list[Problem]:
     found += rights.problems
     for limit in rights.limits:
         found += _beyond(options, limit)
-    cpus, nodes = options.workers_per_job, site.nodes(queue.name)
+    cpus, nodes = options.workers_per_job, site.nodes(name)
     if nodes and not any(node.cpus >= cpus and node.memory >= job_memory for node in nodes):
         most = max(nodes, key=lambda node: node.memory)
         what = (
@@ -133,7 +145,7 @@ def _rights(options: SlurmCluster, queue: site.Limits) -> _Rights:
     found = []
     limits = [queue]
     account, qos = options.account, options.qos
-    mine = [each for each in site.associations() or [] if each.queue in ("", queue.name)]
+    mine = [each for each in site.associations() or [] if f"partition {each.queue}" in ("partition ", queue.name)]
     if mine:
         accounts = sorted({each.account for each in mine})
         if account and account not in accounts:
@@ -146,11 +158,13 @@ def _rights(options: SlurmCluster, queue: site.Limits) -> _Rights:
         if qos and allowed and qos not in allowed:
             fix = f"give one of {', '.join(sorted(allowed))}"
             found.append(Problem("slurm-qos", f"you may not use qos {qos}", "cluster.qos", fix=fix))
+    if found:
+        return _Rights(found, limits)
     if queue.accounts is not None and account and account not in queue.accounts:
-        what, fix = f"partition {queue.name} does not take account {account}", f"it takes {_listed(queue.accounts)}"
+        what, fix = f"{queue.name} does not take account {account}", f"it takes {_listed(queue.accounts)}"
         found.append(Problem("slurm-account", what, "cluster.account", FOR_EVER, fix))
     if queue.qos is not None and qos and qos not in queue.qos:
-        what, fix = f"partition {queue.name} does not take qos {qos}", f"it takes {_listed(queue.qos)}"
+        what, fix = f"{queue.name} does not take qos {qos}", f"it takes {_listed(queue.qos)}"
         found.append(Problem("slurm-qos", what, "cluster.qos", FOR_EVER, fix))
     if qos and (limit := site.qos_limits(qos)):
         limits.append(limit)

@@ -15,11 +15,12 @@ from cube.errors import Problem
 
 
 def start(
-    options: AnyCluster, memory: int, folder: Path, *, dashboard: bool = False
+    options: AnyCluster, memory: int, folder: Path, *, name: str = "run", dashboard: bool = False
 ) -> AbstractContextManager[Cluster]:
     """Workers of one thread and `memory` bytes each, ended with the context.
 
     folder     where relative paths of the options start
+    name       of the run, for what its jobs leave
     dashboard  serve the Dask dashboard, on loopback; an existing scheduler has its own
 
     Raises RefusedError for what the site would not run, ComputeError where a cluster cannot be reached.
@@ -30,7 +31,7 @@ def start(
         case SlurmCluster():
             from compute.clusters.slurm import slurm  # dask-jobqueue is only needed here
 
-            return slurm(options, memory, folder, dashboard=dashboard)
+            return slurm(options, memory, folder, name=name, dashboard=dashboard)
         case AddressCluster():
             from compute.clusters.address import address
 
@@ -56,10 +57,11 @@ class Request:
     problems: tuple[Problem, ...] = ()
 
     def __str__(self) -> str:
-        lines = [self.about]
+        lines = [*map(str, self.problems), self.about]
         if self.script:
-            lines += [f"submitted {self.jobs} times by sbatch:", "", self.script.rstrip(), ""]
-        return "\n".join([*lines, *map(str, self.problems)])
+            refused = ", were it not refused for what stands above" if self.problems else ""
+            lines += [f"submitted by sbatch up to {self.jobs} times{refused}:", "", self.script.rstrip()]
+        return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
         problems = [problem.to_json() for problem in self.problems]
@@ -73,13 +75,12 @@ def request(options: AnyCluster, memory: int, folder: Path) -> Request:
             workers = cores() if options.workers is None else options.workers
             return Request(f"{workers} worker processes on this machine" if workers else "no workers but the command")
         case SlurmCluster():
-            from compute.clusters.slurm import job_memory, job_script
-            from compute.clusters.slurm_preflight import problems
+            from compute.clusters.slurm import job_script, refusals
 
             script = job_script(options, memory, folder)
             jobs = -(-options.workers // options.workers_per_job)
-            found = tuple(problems(options, job_memory(options, memory), script))
-            return Request(f"{options.workers} workers in {jobs} jobs of Slurm", script, jobs, found)
+            found = tuple(refusals(options, memory, folder))
+            return Request(f"up to {options.workers} workers in {jobs} jobs of Slurm", script, jobs, found)
         case AddressCluster():
             return Request(f"the workers of the scheduler at {options.address}")
         case GatewayCluster():

@@ -48,6 +48,11 @@ class StoreTrials:
         self.written[key] = None
         return key
 
+    @property
+    def wrote(self) -> bool:
+        """Whether the store took an object."""
+        return bool(self._wrote)
+
     def after_write(self, make: Callable[[str], Check]) -> Callable[[str], Check]:
         """A check that makes no sense on a store that cannot be written."""
 

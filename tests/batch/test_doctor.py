@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -262,3 +263,90 @@ def test_object_store_is_not_examined(doctor: Doctor, s3_server: object, s3_url:
     assert {"store: keys", "store: clock", "store: upload in parts"} < set(checks)
     assert "store: public read" not in checks, "without `policy` nothing is said of the public"
     assert "not told by this server" in checks["space for the plan"]["found"]
+
+
+NIGHTS = 'schedule: {build: {cron: "30 2 * * *"}, environment: cube.env, notify: {webhook: TOY_HOOK, mail: MAIL}}'
+
+
+def schedule_rows(result: Result) -> dict[str, tuple[str, str]]:
+    rows = {name: (check["result"], check["found"]) for name, check in told(result).items()}
+    return {name: found for name, found in rows.items() if name.startswith("schedule: ") and "driver" not in name}
+
+
+def test_nobody_is_told_of_failures_and_the_doctor_is_content(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_HOOK", "")
+    monkeypatch.delenv("TOY_HOOK")
+    nights = NIGHTS.replace("MAIL", "{to: [ops@example.org], command: [no-such-mailer]}")
+    rows = schedule_rows(doctor("--json", "--no-plan", more=nights))
+    assert {name: result for name, (result, _) in rows.items()} == {
+        "schedule: environment": "warning",
+        "schedule: webhook": "warning",
+        "schedule: mail": "warning",
+    }
+    rows = schedule_rows(doctor("--json", "--no-plan", more='schedule: {gc: {cron: "0 7 * * 0"}}'))
+    assert rows == {"schedule: notify": ("warning", "nobody is told when a run fails")}
+    assert schedule_rows(doctor("--json", "--no-plan")) == {}
+
+
+def test_environment_of_runs_that_is_refused_passes(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_HOOK", "")
+    monkeypatch.delenv("TOY_HOOK")
+    nights = NIGHTS.replace("MAIL", "{to: [ops@example.org], command: [cat]}")
+    Path("cube.env").write_text("TOY_HOOK=https://example.org/s3cr3t\n")
+    Path("cube.env").chmod(0o640)
+    result = doctor("--json", "--no-plan", more=nights)
+    assert (result.exit_code, problems(result)) == (2, ["schedule: environment"])
+    assert "chmod 600" in told(result)["schedule: environment"]["fix"]
+    Path("cube.env").chmod(0o600)
+    result = doctor("--json", "--no-plan", more=nights)
+    assert (result.exit_code, {each for each, _ in schedule_rows(result).values()}) == (0, {"ok"})
+    assert "s3cr3t" not in result.output
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Slurm's commands of a site with one partition of a day, nodes of 16 cores and 64,000 MiB, without accounts."""
+    folder = tmp_path / "slurm-commands"
+    folder.mkdir()
+    for name, text in {
+        "sinfo": 'case "$*" in *-N*) echo "16|64000|idle";; *) echo "batch*";; esac',
+        "scontrol": 'echo "PartitionName=batch AllowAccounts=ALL AllowQos=ALL State=UP MaxTime=1-00:00:00"',
+        "sbatch": f"cat >{folder}/asked",
+        **dict.fromkeys(("squeue", "scancel", "sacctmgr"), "exit 1"),
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("driver", "code", "where"),
+    [
+        ("{walltime: 30 h}", "slurm-walltime", "schedule.driver.walltime"),
+        ("{memory: 63 GiB}", "slurm-memory", "schedule.driver.memory"),
+    ],
+)
+def test_driver_that_pends_for_ever_passes(doctor: Doctor, site: Path, driver: str, code: str, where: str) -> None:
+    row = "schedule: driver's request"
+    nights = 'schedule: {build: {cron: "30 2 * * *"}, driver: DRIVER}'
+    result = doctor("--json", "--no-plan", more=nights.replace("DRIVER", driver))
+    assert (result.exit_code, problems(result)) == (4, [row])
+    assert told(result)[row]["found"].startswith(where)
+    assert f"[{code}]" in told(result)[row]["found"]
+    assert "cluster" not in told(result)[row]["fix"]
+    result = doctor("--json", "--no-plan", more=nights.replace("DRIVER", "{memory: 3 GiB}"))
+    assert (result.exit_code, told(result)[row]["result"]) == (0, "ok")
+    script = (site / "asked").read_text().splitlines()
+    assert script == ["#!/bin/bash", "#SBATCH --time=1440", "#SBATCH --mem=3072M", "true"]
+
+
+def test_machine_with_an_idle_slurm_blames_a_schedule_without_it(doctor: Doctor, site: Path) -> None:
+    (site / "sinfo").write_text("#!/bin/sh\nexit 1\n")
+    row = "schedule: driver's request"
+    result = doctor("--json", "--no-plan", more='schedule: {build: {cron: "30 2 * * *"}}')
+    assert (result.exit_code, told(result)[row]["result"]) == (0, "not tried")
+    result = doctor("--json", "--no-plan", more='schedule: {build: {cron: "30 2 * * *"}, driver: {}}')
+    assert (result.exit_code, problems(result)) == (4, [row])
+    assert "SLURM_CONF" in told(result)[row]["fix"]
+    assert "[slurm-away]" in told(result)[row]["found"]

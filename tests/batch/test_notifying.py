@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from batch import jobs
-from batch.runs import notifying
+from batch.runs import notifying, records
 from batch.runs.notifying import Message, notify
 from batch.schedule.options import Notify
+from cube.errors import Problem
 from cube.lock import hold, place_of_lock
 from tests.batch.scheduled import SECRET, Receiver, Scheduled, receiving
 from tests.batch.toy import Toy, ToyOptions
@@ -137,7 +139,7 @@ def test_mail_does_not_reach_a_mail_server(mailbox: tuple[Mailbox, int], tmp_pat
     command = ["curl", "--silent", "--show-error", "--crlf", "--url", f"smtp://127.0.0.1:{port}"]
     command += ["--mail-from", "cube@example.org", "--mail-rcpt", "ops@example.org", "--upload-file", "-"]
     given = {"mail": {"to": ["ops@example.org", "b@example.org"], "sender": "cube@example.org", "command": command}}
-    problem = {"code": "time-gap", "what": "1 step missing", "where": "rain", "danger": "", "fix": ""}
+    problem = {"code": "time-gap", "what": "1 step missing", "where": "rain", "danger": "", "fix": "give gaps"}
     (sent,) = notify(Notify.model_validate(given), Message(**{**vars(MESSAGE), "problems": [problem]}))
     assert sent["sent"], sent
     ((sender, to, content),) = box.got
@@ -148,7 +150,9 @@ def test_mail_does_not_reach_a_mail_server(mailbox: tuple[Mailbox, int], tmp_pat
     assert letter["Subject"] == "[Ernte] build failed"
     assert letter["Auto-Submitted"] == "auto-generated"
     assert letter["Date"].datetime.year >= 2026
-    assert letter.get_content().replace("\r\n", "\n") == "Können warten.\n\nrain: 1 step missing [time-gap]\n"
+    assert letter.get_content().replace("\r\n", "\n") == (
+        "Können warten.\n\nrain: 1 step missing [time-gap]\n    fix: give gaps\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,6 +269,89 @@ def test_run_that_takes_too_long_is_told_when_it_has_ended(
     assert len(receiver.got) == 1
     assert [each["event"] for each in toy.latest()["notified"]] == ["overrun"]
     assert toy.latest()["exit_code"] == 0
+
+
+@pytest.fixture
+def letter(toy: Scheduled, tmp_path: Path) -> Path:
+    """Where mails of the toy cube go, beside its webhook."""
+    path = tmp_path / "letter"
+    toy.schedule["notify"]["mail"] = {"to": ["ops@example.org"], "command": ["sh", "-c", 'cat >"$0"', str(path)]}
+    toy.schedule["environment"] = "cube.env"
+    toy.write()
+    return path
+
+
+def test_run_whose_environment_is_refused_tells_nobody(
+    toy: Scheduled, letter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBE_WEBHOOK", raising=False)
+    (tmp_path / "cube.env").write_text(f"CUBE_WEBHOOK=http://127.0.0.1:9/{SECRET}\n")
+    (tmp_path / "cube.env").chmod(0o644)
+    result = toy.cube("run", "build")
+    assert (result.exit_code, "CUBE_WEBHOOK" in os.environ) == (2, False)
+    text = email.message_from_bytes(letter.read_bytes(), policy=email.policy.default).get_content()
+    assert "[schedule-environment]" in text
+    assert f"fix: chmod 600 {tmp_path}/cube.env" in text
+    found = toy.latest()
+    assert (found["exit_code"], [each["code"] for each in found["problems"]]) == (2, ["schedule-environment"])
+    assert [each["sent"] for each in found["notified"]] == [False, True]
+    assert not (toy.folder / "cube/catalog.json").exists(), "it has run all the same"
+
+
+def test_one_bad_line_of_the_environment_silences_the_webhook(
+    toy: Scheduled, receiver: Receiver, letter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBE_WEBHOOK")
+    (tmp_path / "cube.env").write_text(f"one bad line\nCUBE_WEBHOOK={receiver.address}\nanother\n")
+    (tmp_path / "cube.env").chmod(0o600)
+    assert toy.cube("run", "build").exit_code == 2
+    (got,) = receiver.got
+    assert [each["where"] for each in got["problems"]] == [f"{tmp_path}/cube.env:{line}" for line in (1, 3)]
+
+
+def test_environment_file_of_another_user_is_heeded(toy: Scheduled, letter: Path, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    (tmp_path / "cube.env").write_text("TOY_OTHERS=1\n")
+    (tmp_path / "cube.env").chmod(0o600)
+    os.chown(tmp_path / "cube.env", 65534, -1)
+    assert toy.cube("run", "build").exit_code == 2
+    assert "TOY_OTHERS" not in os.environ
+
+
+def test_title_of_a_refused_request_speaks_of_a_plan_only(toy: Scheduled, receiver: Receiver) -> None:
+    assert toy.cube("run", "build").exit_code == 0
+    toy.write(days=400)
+    assert toy.cube("run", "build").exit_code == 4
+    (got,) = receiver.got
+    assert got["title"] == "[Toy cube] build failed: the plan or the cluster's request is refused (retraction)"
+
+
+def test_problem_of_a_product_does_not_name_it(toy: Scheduled, receiver: Receiver) -> None:
+    run = records.Run(toy.store(), "build", "schedule", "cube run build", "local")
+    bare, placed = (Problem("worker-killed", "three workers ended", where).to_json() for where in ("", "block 7"))
+    run.built({"failed": {"rain": {"exit_code": 8, "problems": [bare, placed]}}})
+    assert [each["where"] for each in run.problems] == ["rain", "block 7"]
+
+
+def test_way_that_does_not_work_passes_the_test_of_notifying(
+    toy: Scheduled, receiver: Receiver, letter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "PAUSE_SECONDS", 0.0)
+    result = toy.cube("schedule", "--test-notify")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == ["sent by webhook CUBE_WEBHOOK", "sent by mail to ops@example.org"]
+    assert [(each["event"], each["run"]) for each in receiver.got] == [("test", None)]
+    assert letter.exists()
+    assert not (toy.folder / "cube").exists(), "it leaves no record"
+    receiver.answers = [404]
+    result = toy.cube("schedule", "--test-notify")
+    assert result.exit_code == 2
+    assert "webhook CUBE_WEBHOOK: answered 404 [schedule-notify]" in result.stderr
+    assert "sent by mail" in result.stdout
+    del toy.schedule["notify"]
+    toy.write()
+    assert toy.cube("schedule", "--test-notify").exit_code == 2
 
 
 def test_build_by_hand_tells_everybody(toy: Scheduled, receiver: Receiver) -> None:

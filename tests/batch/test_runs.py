@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -429,6 +430,44 @@ def test_records_on_an_object_store_cannot_be_read_back(s3_url: str, s3_server: 
     assert latest is not None
     assert latest["exit_code"] == 0
     assert [each["exit_code"] for each in records.history(store, "build")] == [0, 3]
+
+
+def test_nights_cannot_be_told_apart_in_a_log(toy: Scheduled) -> None:
+    toy.write(broken=1)
+    lines = toy.cube("run", "build").stderr.splitlines()
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    assert re.fullmatch(rf"{time} build begins: run {toy.latest()['id']}", lines[0])
+    assert re.fullmatch(rf"{time} build ended with exit code 3: run {toy.latest()['id']}", lines[-1])
+    assert len(lines) > 2
+
+
+def test_lines_of_a_scheduled_build_are_no_json(toy: Scheduled) -> None:
+    result = toy.cube("run", "build", "--log-json")
+    assert result.exit_code == 0
+    events = [json.loads(line) for line in result.stderr.splitlines()]
+    assert "published" in [each["event"] for each in events]
+    assert {each["run"] for each in events} == {toy.latest()["id"]}
+    assert toy.latest()["command"] == f"cube run build --spec {toy.spec_path} --log-json"
+    assert toy.cube("run", "gc", "--log-json").exit_code == 2
+
+
+def test_fault_of_a_verification_is_not_in_its_record(toy: Scheduled, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.schedule = {"verify": {"cron": "30 5 * * *"}}
+    toy.write()
+    assert toy.cube("build").exit_code == 0
+    monkeypatch.setattr("batch.upkeep.verify", dying)
+    result = toy.cube("run", "verify")
+    assert (result.exit_code, "[store-away]" in result.stderr) == (5, True)
+    assert [each["code"] for each in toy.latest("verify")["problems"]] == ["store-away"]
+
+
+def test_status_says_nothing_is_scheduled_after_a_scheduled_run(toy: Scheduled) -> None:
+    toy.schedule = {"gc": {"cron": "30 5 * * *"}}
+    toy.write()
+    assert toy.cube("run", "build").exit_code == 0
+    shown = toy.cube("status").output
+    assert "by schedule: done" in shown
+    assert "the specification schedules no build" in shown
 
 
 def test_help_hides_an_exit_code_or_a_command() -> None:

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from batch.command import main
 from batch.schedule import crontab, systemd
 from batch.schedule.commands import installed
+from batch.schedule.driver import DRIVER
 from batch.schedule.forms import render
 from batch.schedule.times import Fields, next_time, previous_time
 from batch.spec import Spec, load_spec
@@ -346,7 +347,8 @@ def test_jasmin_line_submits_something_else(tmp_path: Path, tools: Path, monkeyp
         "--partition=standard",
         "--qos=high",
         "--time=480",
-        str(crontab.DRIVER),
+        "--mem=4096M",
+        str(DRIVER),
         "build",
         str(spec.path),
     ]
@@ -354,6 +356,94 @@ def test_jasmin_line_submits_something_else(tmp_path: Path, tools: Path, monkeyp
     # The watch must not wait for the queue that it watches.
     assert "sbatch" not in submit[4]
     assert f"{CUBE} run watch" in submit[4]
+
+
+def test_slurm_line_submits_something_else(tmp_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = written(
+        tmp_path / "night 1",
+        """
+  build: {cron: "30 2 * * *"}
+  gc: {cron: "0 7 * * 0", limit: 90 min}
+  watch: {cron: "15 * * * *"}
+  environment: secrets.env
+  driver: {memory: 2.5 GiB, qos: long}
+""",
+    )
+    cluster = SlurmCluster.model_validate({"kind": "slurm", "account": "ours", "queue": "batch", "qos": "high"})
+    executable(tools / "sbatch", f'{{ echo "$SLURM_CONF"; for each; do echo "$each"; done; }} >{tools}/asked')
+    monkeypatch.setenv("SLURM_CONF", "/opt/slurm/etc/slurm.conf")
+    zone, build, gc, watch = crontab.slurm_lines(installed(spec), cluster)
+    assert zone == "CRON_TZ=UTC"
+    # Modules are not loaded under cron: neither the path nor the variable is there.
+    assert as_cron(build, tmp_path).returncode == 0
+    asked = (tools / "asked").read_text().splitlines()
+    assert asked == [
+        "/opt/slurm/etc/slurm.conf",
+        "--job-name=cube-night-cube-build",
+        f"--output={spec.folder}/logs/build-%j.log",
+        "--account=ours",
+        "--partition=batch",
+        "--qos=long",
+        "--time=1440",
+        "--mem=2560M",
+        f"--export=ALL,CUBE_ENVIRONMENT={spec.folder}/secrets.env",
+        str(DRIVER),
+        "build",
+        str(spec.path),
+    ]
+    assert as_cron(gc, tmp_path).returncode == 0
+    assert "--time=90" in (tools / "asked").read_text().splitlines()
+    assert f"{CUBE} run watch" in watch
+    assert "sbatch" not in watch
+
+
+@pytest.mark.parametrize(("driver", "minutes"), [("{}", (480, 1440)), ("{walltime: 12 h}", (720, 720))])
+def test_time_of_the_job_script_decides(tmp_path: Path, driver: str, minutes: tuple[int, int]) -> None:
+    spec = written(
+        tmp_path,
+        f'{{build: {{cron: "30 2 * * *", limit: 8 h}}, verify: {{cron: "5 5 * * *"}}, driver: {driver}}}',
+    )
+    _, build, verify = crontab.slurm_lines(installed(spec), spec.cluster)
+    assert (f"--time={minutes[0]} " in build, f"--time={minutes[1]} " in verify) == (True, True)
+    assert "--account" not in build
+
+
+def test_environment_file_that_sbatch_would_cut_off_is_passed_on(tmp_path: Path) -> None:
+    spec = written(tmp_path, '{build: {cron: "30 2 * * *"}, environment: "a,b.env"}')
+    result = CliRunner().invoke(main, ["schedule", "--form", "slurm", "--spec", str(spec.path)])
+    assert (result.exit_code, "[schedule-path]" in result.stderr) == (2, True)
+
+
+def test_slurm_form_is_installed_where_there_is_no_slurm(
+    tmp_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = written(tmp_path / "a")
+    arguments = ["schedule", "--form", "slurm", "--spec", str(spec.path)]
+    which = shutil.which
+    monkeypatch.setattr("shutil.which", lambda name, **kwargs: None if name == "sbatch" else which(name, **kwargs))
+    result = CliRunner().invoke(main, [*arguments, "--install"])
+    assert (result.exit_code, "nothing was installed: there is no sbatch" in result.output) == (0, True)
+    assert not (tools / "table").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    executable(tools / "sbatch", "true")
+    assert "installed in the crontab" in CliRunner().invoke(main, [*arguments, "--install"]).output
+    assert f"{tools}/sbatch --job-name=cube-night-cube-build" in (tools / "table").read_text()
+    assert CliRunner().invoke(main, [*arguments, "--remove"]).exit_code == 0
+    assert (tools / "table").read_text() == ""
+
+
+def test_trouble_of_the_watch_is_hidden_in_a_log(tmp_path: Path) -> None:
+    """cron mails what a line writes; where the specification cannot be read, nobody else tells."""
+    spec = written(tmp_path)
+    watch = crontab.lines(installed(spec))[-1]
+    done = as_cron(watch, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "as they should" in (tmp_path / "logs/watch.log").read_text()
+    spec.path.write_text("title: [\n")
+    done = as_cron(watch, tmp_path)
+    assert done.returncode == 2
+    assert "the specification cannot be used" in done.stderr
 
 
 def test_jasmin_form_is_installed_where_there_is_no_crontamer(tmp_path: Path, tools: Path) -> None:

@@ -240,10 +240,12 @@ def test_watch_ends_well_or_says_nothing_while_trouble_stands(toy: Scheduled, re
     now = datetime.datetime.now(datetime.UTC)
     since = {"build": {"cron": "30 2 * * *", "time": text(now - 3 * DAY)}}
     memory.write_text(json.dumps({"since": since, "told": {}}))
-    for _ in range(2):
+    for again in (False, True):
         result = toy.cube("run", "watch")
         assert result.exit_code == 9
-        assert "[run-missed]" in result.stderr
+        # cron mails what is on standard error.
+        assert "[run-missed]" in (result.stdout if again else result.stderr)
+        assert ("[run-missed]" in result.stderr) is not again
     assert [each["event"] for each in receiver.got] == ["missed"], "nor is the watch told of as a run that failed"
     found = toy.latest("watch")
     assert (found["exit_code"], found["problems"][0]["code"]) == (9, "run-missed")
@@ -251,6 +253,59 @@ def test_watch_ends_well_or_says_nothing_while_trouble_stands(toy: Scheduled, re
     assert toy.cube("run", "build").exit_code == 0
     assert toy.cube("run", "watch").exit_code == 0
     assert json.loads(memory.read_text())["told"] == {}
+
+
+def test_missed_run_is_overlooked_where_the_tolerance_exceeds_the_interval(toy: Scheduled) -> None:
+    toy.schedule["build"] = {"cron": "0,30 * * * *"}
+    toy.schedule["watch"]["tolerance"] = "90 min"
+    toy.write()
+    assert look(toy, NOON) == []
+    toy.put(ran(NOON + 2 * HOUR))
+    # The run of 14:30 never began; it may be 90 minutes late, so until 16:00 nothing is certain.
+    assert causes(toy, NOON + 3 * HOUR + datetime.timedelta(minutes=59)) == []
+    assert causes(toy, NOON + 4 * HOUR + datetime.timedelta(minutes=1)) == ["missed build 2026-11-20T14:30:00Z"]
+    assert causes(toy, NOON + 5 * HOUR) == ["missed build 2026-11-20T15:00:00Z"]
+    toy.put(ran(NOON + 5 * HOUR))
+    assert causes(toy, NOON + 6 * HOUR) == []
+
+
+def test_failure_that_was_told_reads_as_if_all_were_well(toy: Scheduled, receiver: Receiver) -> None:
+    toy.write(broken=1)
+    assert toy.cube("run", "build").exit_code == 3
+    result = toy.cube("run", "watch")
+    assert result.exit_code == 0, "it was told"
+    assert "as they should" not in result.stdout
+    assert "no failure is untold" in result.stdout
+    code = toy.latest()["problems"][0]["code"]
+    assert f"the last build ({toy.latest()['id']}) ended with exit code 3: input files" in result.stdout
+    assert f"[{code}]" in result.stdout
+    del toy.schedule["notify"]
+    toy.write(broken=1)
+    assert "nobody is told of failures" in toy.cube("run", "watch").stdout
+    toy.write()
+    assert toy.cube("run", "build").exit_code == 0
+    assert "all scheduled runs began and ended as they should" in toy.cube("run", "watch").stdout
+
+
+def test_watch_that_finds_nothing_writes_what_cron_would_mail(toy: Scheduled) -> None:
+    assert toy.cube("run", "build").exit_code == 0
+    assert toy.cube("run", "watch").stderr == ""
+
+
+def test_run_that_died_looks_as_if_it_were_at_work(toy: Scheduled) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        started = find(process.pid)
+        process.wait()
+    here = {"host": socket.gethostname(), "machine": machine(), "process": process.pid}
+    toy.put(ran(DUE, None, **here, process_started=started[1] if started else 1))
+    toy.put(ran(DUE + DAY, None, "5c6d", by="hand"))
+    shown = toy.cube("runs").stdout
+    gone = f"died: its process {process.pid} on {socket.gethostname()} is gone"
+    assert f"{ran(DUE)['id']}: {gone}" in shown
+    assert [line.split()[-1] for line in shown.splitlines() if " build " in line] == ["died", "died"], "8 h limit"
+    toy.put(ran(datetime.datetime.now(datetime.UTC), None, "7e8f"))
+    (line,) = [line for line in toy.cube("runs").stdout.splitlines() if "7e8f  build" in line]
+    assert line.rstrip().endswith("not ended")
 
 
 def test_watch_without_a_schedule_is_content(toy: Scheduled) -> None:

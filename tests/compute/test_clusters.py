@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.sample_cube import begin, build, check_same
-from tests.slow_cube import ROOT, SlowCube
+from tests.slow_cube import ROOT, SlowCube, await_true
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +115,52 @@ c.ClusterConfig.worker_memory = "1 G"
     check_same(sample, "gateway")
 
 
-@pytest.mark.service
-def test_block_that_outlives_every_worker_is_tried_for_ever(tmp_path: Path) -> None:
+def test_memory_is_taken_for_walltime_where_the_scheduler_tries_again_itself(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
-    lifetime = ("--lifetime", "4s", "--lifetime-restart")
-    with scheduler("--nthreads", "1", "--memory-limit", "1GB", *lifetime) as address:
-        cube.declare({"kind": "address", "address": address}, hard=800, hard_seconds=9.0)
+    with scheduler("--nthreads", "1", "--memory-limit", "700MB") as address:
+        cube.declare({"kind": "address", "address": address}, hard=800, hard_bytes=1100 * 2**20)
         said = cube.run("build", code=8)
-    assert "3 workers came to the end of their time while computing it [block-outlives-worker]" in said
-    assert cube.blocks_begun().count("732") == 4
+    assert "3 workers died while computing it, 3 of them because of their memory" in said
 
 
-def test_scheduler_that_dies_hangs_the_build(tmp_path: Path) -> None:
+@pytest.mark.service
+def test_preempted_worker_of_an_existing_scheduler_counts(tmp_path: Path) -> None:
+    """Workers and their nannies are killed again and again, as machines that are taken away."""
+    cube = SlowCube(tmp_path, {})
+    port = free_port()
+    address, python = f"tcp://127.0.0.1:{port}", [sys.executable, "-m"]
+    words = (*python, "distributed.cli.dask_worker", address, "--no-dashboard", "--nthreads", "1")
+    with running(
+        *python, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"
+    ):
+        await_port(port)
+        cube.declare({"kind": "address", "address": address, "patience": "1 min"}, hard=0, hard_seconds=6.0)
+        build = cube.start("build")
+        for attempt in range(1, 6):
+            worker = subprocess.Popen(
+                words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            try:
+                await_true(lambda attempt=attempt: cube.blocks_begun().count("0") >= attempt, 60)
+                if attempt == 5:
+                    said, _ = build.communicate(timeout=120)
+            finally:
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+    assert build.returncode == 0, said
+    cube.assert_published()
+
+
+def test_report_of_an_existing_scheduler_breaks_the_build(tmp_path: Path) -> None:
+    cube = SlowCube(tmp_path, {})
+    with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
+        cube.declare({"kind": "address", "address": address})
+        cube.run("build", "--report")
+    (page,) = (cube.folder / "cube/runs").glob("*-report.html")
+    assert "Bokeh" in page.read_text() or "bokeh" in page.read_text()
+
+
+def test_scheduler_that_dies_hangs_the_build_or_blames_a_block(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
         cube.declare({"kind": "address", "address": address, "patience": "20 s"}, seconds=3.0)
@@ -131,4 +168,28 @@ def test_scheduler_that_dies_hangs_the_build(tmp_path: Path) -> None:
         cube.await_begun(2)
     said, _ = build.communicate(timeout=120)
     assert build.returncode == 8, said
+    assert "[scheduler-lost]" in said or "[no-workers]" in said
+    assert "[block-failed]" not in said
     assert (cube.folder / "cube/lock").read_text().strip() == "{}"
+
+
+@pytest.mark.service
+def test_patience_counts_again_for_every_product(tmp_path: Path) -> None:
+    cube = SlowCube(tmp_path, {})
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    with running(sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)):
+        await_port(port)
+        cube.declare({"kind": "address", "address": address, "patience": "15 s"})
+        path = cube.folder / "cube.yaml"
+        spec = yaml.safe_load(path.read_text())
+        for name in ("wind", "snow"):
+            spec["products"][name] = dict(spec["products"]["rain"])
+        path.write_text(yaml.safe_dump(spec, sort_keys=False))
+        said = cube.run("build", code=8)
+    assert said.count("no workers yet") == 1
+    assert {name for name in ("rain", "wind", "snow") if f"{name}: nothing of it is published" in said} == {
+        "rain",
+        "wind",
+        "snow",
+    }

@@ -111,6 +111,22 @@ def test_environment_beside_the_script_is_not_found(drive: Drive, home: Path) ->
     assert (done.returncode, "CUBE_HOME" in done.stderr) == (2, True)
 
 
+def test_missing_python_environment_is_told_without_the_file(drive: Drive, home: Path) -> None:
+    file = home / ".config/climate-impact-cube/environment"
+    assert f"there is no {file}" in drive("build", "cube.yaml", CUBE_HOME="").stderr
+    secrets(home, "AWS_ACCESS_KEY_ID=an-id\n", 0o400)
+    assert f"{file} does not set it" in drive("build", "cube.yaml", CUBE_HOME="").stderr
+    done = drive("build", "cube.yaml", CUBE_HOME="", CUBE_ENVIRONMENT="/other/file")
+    assert "there is no /other/file" in done.stderr
+
+
+def test_environment_file_of_the_schedule_is_not_read(drive: Drive, home: Path) -> None:
+    (home / "night.env").write_text(f"CUBE_HOME={home}/venv\nTOLD=here\n")
+    (home / "night.env").chmod(0o600)
+    done = drive("build", "cube.yaml", CUBE_HOME="", CUBE_ENVIRONMENT=str(home / "night.env"))
+    assert "TOLD=here" in done.stdout.splitlines(), done.stderr
+
+
 def test_signal_of_slurm_ends_the_shell_but_not_the_command(home: Path) -> None:
     (home / "venv/bin/cube").write_text(
         f"#!/bin/bash\ntrap 'echo ended in order; exit 0' TERM\ntouch {home}/up\nwhile true; do sleep 0.02; done\n"

@@ -17,6 +17,7 @@ from batch.command import main
 from batch.jobs import JOBS, OPTIONS
 from batch.schedule import crontab
 from batch.schedule.commands import Installed, installed
+from batch.schedule.driver import DRIVER
 from batch.spec import Spec, load_spec
 from compute.clusters.options import SlurmCluster
 from compute.clusters.slurm import NANNY_BYTES
@@ -131,10 +132,15 @@ def test_path_lies_outside_of_what_nodes_see(spec: Spec) -> None:
 def test_crontab_differs_from_what_the_command_prints(spec: Spec, cluster: SlurmCluster) -> None:
     given = installed(spec)
     there = Installed(
-        given.id, PROJECT / ".venv/bin/cube", PROJECT / "deploy/jasmin/cube.yaml", given.logs, given.schedule
+        given.id,
+        PROJECT / ".venv/bin/cube",
+        PROJECT / "deploy/jasmin/cube.yaml",
+        given.logs,
+        given.schedule,
+        Path("/home/users/MYUSER/.config/climate-impact-cube/environment"),
     )
     printed = [
-        line.replace(str(crontab.DRIVER), str(PROJECT / "deploy/slurm/build.sbatch"))
+        line.replace(str(DRIVER), str(PROJECT / "deploy/slurm/build.sbatch"))
         for line in crontab.jasmin_lines(there, cluster)
     ]
     lines = (FOLDER / "crontab").read_text(encoding="utf-8").splitlines()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections import Counter
+from pathlib import Path
 
 from tests.slow_cube import BLOCKS, SlowCube, await_true
 from tests.slurm.conftest import WORKERS
@@ -134,3 +136,72 @@ def test_job_of_several_workers_is_not_replaced(slow: SlowCube, lab: SlurmLab) -
     said, _ = build.communicate(timeout=120)
     assert build.returncode == 0, said
     slow.assert_published()
+
+
+def test_block_that_outlives_every_worker_is_tried_for_ever(slow: SlowCube) -> None:
+    slow.declare({**WORKERS, "walltime": "60 s"}, hard=800, hard_seconds=100.0)
+    said = slow.run("build", code=8, seconds=400)
+    assert "3 workers came to the end of their time while computing it [block-outlives-worker]" in said
+
+
+def test_submission_that_fails_once_loses_its_place(slow: SlowCube, lab: SlurmLab, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    real = shutil.which("sbatch")
+    wrapper = folder / "sbatch"
+    wrapper.write_text(
+        f'#!/bin/sh\n[ "$1" = --test-only ] && exec {real} "$@"\n'
+        f"mkdir {folder}/first 2>/dev/null && {{ echo 'Unable to contact slurm controller' >&2; exit 1; }}\n"
+        f'exec {real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    slow.environment = {**slow.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+    slow.declare({**WORKERS, "workers": 1, "patience": "1 min"}, seconds=0.2)
+    slow.run("build")
+    assert (folder / "first").is_dir()
+    slow.assert_published()
+    assert not lab.jobs()
+
+
+def test_submission_that_always_fails_is_not_told(slow: SlowCube, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    wrapper = folder / "sbatch"
+    wrapper.write_text(
+        f'#!/bin/sh\n[ "$1" = --test-only ] && exec {shutil.which("sbatch")} "$@"\n'
+        "echo 'sbatch: error: too many jobs' >&2; exit 1\n"
+    )
+    wrapper.chmod(0o755)
+    slow.environment = {**slow.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+    slow.declare({**WORKERS, "patience": "25 s"})
+    said = slow.run("build", code=8)
+    assert "[no-workers]" in said
+    assert "too many jobs" in said
+    assert "Traceback" not in said
+
+
+def test_variables_of_the_user_override_the_batch_script(slow: SlowCube, lab: SlurmLab) -> None:
+    slow.environment = {**slow.environment, "SBATCH_TIMELIMIT": "2", "SBATCH_MEM_PER_NODE": "100M"}
+    slow.declare(WORKERS, seconds=1.0)
+    build = slow.start("build")
+    slow.await_begun(1)
+    assert lab.run("squeue", "-h", "-j", lab.jobs()[0], "-o", "%l %m").split() == ["10:00", "900M"]
+    said, _ = build.communicate(timeout=120)
+    assert build.returncode == 0, said
+
+
+def test_worker_that_dies_on_import_is_replaced_for_ever(slow: SlowCube, tmp_path: Path) -> None:
+    """As on a node whose processor lacks an instruction that a library uses."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'tests.slow_cube':\n"
+        "            os.kill(os.getpid(), signal.SIGILL)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    slow.declare({**WORKERS, "prologue": [f"export PYTHONPATH={folder}"]})
+    said = slow.run("build", code=8)
+    assert "[workers-die]" in said
