@@ -188,7 +188,7 @@ def recorded(store: Store, entry: str, *, command: str, cluster: str, by: str = 
             raise
         return
     run = Run(store, entry, by, command, cluster)
-    with contextlib.suppress(StoreError):  # said when the record is written
+    with contextlib.suppress(CubeError):  # said when the record is written
         run.previous = latest(store, entry)
     run.save()
     token = _current.set(run)

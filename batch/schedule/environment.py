@@ -11,7 +11,7 @@ from cube.errors import Problem, SpecError
 
 
 def load_environment(spec: Spec) -> None:
-    """Set the variables of `schedule.environment`; those that are set already stay.
+    """Set the variables of `schedule.environment`; those set already stay, but folders of PATH are put in front.
 
     A file that is absent is none: on another machine the variables may come another way. Lines are `NAME=value`; quotes
     around a value, `export` before a name, empty lines and those that begin with # are left out.
@@ -53,6 +53,11 @@ def load_environment(spec: Spec) -> None:
         name, value = match[1], match[2]
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
+        if name == "PATH":
+            # Every cron sets one, without what modules would add. A shell that reads this file knows $PATH.
+            there = os.environ.get("PATH", os.defpath).split(":")
+            ahead = [each for each in value.split(":") if each and "$" not in each and each not in there]
+            value = os.environ["PATH"] = ":".join([*ahead, *there])
         os.environ.setdefault(name, value)
     if wrong:
         raise SpecError(wrong)

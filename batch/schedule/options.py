@@ -153,7 +153,7 @@ class Schedule(Strict):
         None,
         description="file of `NAME=value` lines that only its owner may read: what runs need and a specification must "
         "not hold, such as the webhook's address and credentials. Relative to the specification; variables that are "
-        "set already stay",
+        "set already stay, folders of PATH go before those that are there",
         examples=["~/.config/cube.env"],
     )
     driver: Driver = Field(

@@ -419,6 +419,21 @@ def test_environment_of_runs_is_open_to_others_or_not_heeded(
     assert "s3cr3t" not in result.output
 
 
+def test_path_that_cron_sets_hides_that_of_the_environment_file(
+    toy: Scheduled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.schedule["environment"] = "cube.env"
+    toy.write()
+    file = tmp_path / "cube.env"
+    file.touch(0o600)
+    for value in ("/opt/slurm/bin:/usr/bin:/bin", "/opt/slurm/bin:$PATH", "'/opt/slurm/bin:${PATH}'"):
+        monkeypatch.setenv("PATH", "/venv/bin:/usr/bin:/bin")
+        file.write_text(f"PATH={value}\n")
+        for _ in range(2):
+            assert toy.cube("run", "gc").exit_code == 0
+            assert os.environ["PATH"] == "/opt/slurm/bin:/venv/bin:/usr/bin:/bin"
+
+
 @pytest.mark.s3
 def test_records_on_an_object_store_cannot_be_read_back(s3_url: str, s3_server: S3Server) -> None:
     store = open_store(s3_url, Storage(endpoint_url=s3_server.endpoint_url))

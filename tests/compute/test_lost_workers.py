@@ -38,7 +38,7 @@ def test_block_that_ends_its_process_is_taken_for_preempted(slow: SlowCube) -> N
     assert "time/pr/2.0.0: 3 workers died while computing it, their processes ended by themselves" in said
 
 
-def test_killed_worker_loses_more_than_its_block(slow: SlowCube) -> None:
+def test_killed_worker_loses_more_than_it_had_in_hand(slow: SlowCube) -> None:
     slow.declare(LOCAL, seconds=1.0)
     build = slow.start("build")
     slow.await_begun(3)
@@ -46,7 +46,8 @@ def test_killed_worker_loses_more_than_its_block(slow: SlowCube) -> None:
     os.kill(int(last.name.split("-")[1]), signal.SIGKILL)
     said, _ = build.communicate(timeout=120)
     assert build.returncode == 0, said
-    assert len(slow.blocks_begun()) <= BLOCKS + 1
+    # The block that it was at, and one whose receipt may not have arrived yet.
+    assert len(slow.blocks_begun()) <= BLOCKS + 2
     slow.assert_published()
 
 
