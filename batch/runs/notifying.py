@@ -85,7 +85,12 @@ def _post(variable: str, message: Message) -> str:
                 time.sleep(PAUSE_SECONDS * number)
             try:
                 headers = {"Content-Type": "application/json"}
-                answer = pool.request("POST", address, body=canonical(asdict(message)), headers=headers, redirect=False)
+                body = canonical(asdict(message))
+                # The status is all that counts: an answer that drips for ever is not read.
+                answer = pool.request(
+                    "POST", address, body=body, headers=headers, redirect=False, preload_content=False
+                )
+                answer.close()
             except urllib3.exceptions.LocationValueError:
                 return f"{variable} holds no address"
             except urllib3.exceptions.HTTPError as error:

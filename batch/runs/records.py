@@ -26,7 +26,7 @@ from typing import Any
 
 import click
 
-from cube.errors import CubeError, MissingObjectError, Problem, StoreError
+from cube.errors import CubeError, MissingObjectError, Problem
 from cube.hashing import readable
 from cube.process import find, machine
 from cube.stores import Store

@@ -144,3 +144,22 @@ def test_signal_of_slurm_ends_the_shell_but_not_the_command(home: Path) -> None:
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, "ended in order\n")
+
+
+def test_secret_with_signs_of_the_shell_becomes_another_one(drive: Drive, home: Path) -> None:
+    values = {
+        "CUBE_WEBHOOK": "https://hooks.example.org/x?a=1&b=2",
+        "AWS_SECRET_ACCESS_KEY": "abc$HOME+x`id`",
+        "CUBE_TITLE": "two words",
+        "QUOTED": "it's \\ so",
+    }
+    text = "".join(f"{name}={value}\n" for name, value in values.items() if name != "QUOTED")
+    secrets(home, f'# secrets\n\nexport {text}no assignment\nQUOTED="{values["QUOTED"]}"\nPATH={home}/extra:$PATH')
+    done = drive("build", "cube.yaml")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.partition("=")[::2] for line in done.stdout.splitlines()[1:])
+    assert {name: told[name] for name in values} == values
+    path = told["PATH"].split(":")
+    assert f"{home}/extra" in path
+    assert "/usr/bin" in path
+    assert "$PATH" not in path

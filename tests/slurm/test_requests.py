@@ -49,7 +49,7 @@ def submitted_by_hand(site: SlurmLab, script: str) -> str:
         ({"queue": "nosuch"}, "600 MiB", "slurm-queue", "invalid partition"),
         ({"workers_per_job": 2}, "600 MiB", "slurm-cpus", "QOSMaxCpuPerJobLimit"),
         ({"qos": "short", "walltime": "5 h"}, "600 MiB", "slurm-walltime", "QOSMaxWallDurationPerJobLimit"),
-        ({"qos": "long", "walltime": "2 d"}, "600 MiB", "slurm-walltime", "PartitionConfig"),
+        ({"qos": "long", "walltime": "2 d"}, "600 MiB", "slurm-walltime", "Partition"),
         ({}, "9 GiB", "slurm-memory", "Requested node configuration is not available"),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
