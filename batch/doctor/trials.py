@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from batch.plan import Plan, ProductPlan, make_plan
 from batch.spec import Spec
 from compute.clusters.checks import Look, cluster_trials
 from compute.clusters.options import LocalCluster
-from compute.clusters.settings import cores
+from compute.clusters.settings import cores, default_workers, machine_memory
 from cube.checks import Check, Trial
 from cube.errors import CubeError, InputError, RefusedError
 from cube.lock import place_of_lock
@@ -153,19 +152,8 @@ def _sees_folders(folders: tuple[str, ...]) -> str:
     return ", ".join(f"there is no {each}" for each in folders if not Path(each).is_dir())
 
 
-def machine_memory() -> int:
-    """Bytes that processes here may use together: the machine's, or the container's where that is less."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            found.append(int(Path(path).read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            continue  # no container, or no limit
-    return min(found)
-
-
 def _memory(name: str, options: LocalCluster, memory: int) -> Check:
-    workers = cores() if options.workers is None else options.workers
+    workers = default_workers(memory) if options.workers is None else options.workers
     needed, there = max(1, workers) * memory, machine_memory()
     what = f"{max(1, workers)} x {memory / 2**30:.1f} GiB of {there / 2**30:.1f} GiB, {cores()} cores"
     if needed > there:

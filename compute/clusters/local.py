@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from compute.clusters.cluster import Cluster
 from compute.clusters.options import LocalCluster
-from compute.clusters.settings import SETTINGS, cores
+from compute.clusters.settings import SETTINGS, default_workers
 
 
 class _Here(Cluster):
@@ -22,7 +22,7 @@ class _Here(Cluster):
 @contextlib.contextmanager
 def local(options: LocalCluster, memory: int, *, dashboard: bool = False) -> Iterator[Cluster]:
     """Worker processes of one thread and `memory` bytes each; with `workers: 0` works run in this process instead."""
-    workers = cores() if options.workers is None else options.workers
+    workers = default_workers(memory) if options.workers is None else options.workers
     if workers == 0:
         yield Cluster(None, "this process", options.patience)
         return

@@ -58,7 +58,8 @@ class LocalCluster(Strict):
     workers: int | None = Field(
         None,
         ge=0,
-        description="number of worker processes; by default one a processor core, 0 works in the command itself",
+        description="number of worker processes; by default one a processor core, or as many as the machine's memory "
+        "holds of `memory`; 0 works in the command itself",
     )
     scratch: Scratch = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 WORKER: dict[str, Any] = {
@@ -43,6 +44,22 @@ def exports() -> list[str]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def machine_memory() -> int:
+    """Bytes that processes here may use together: the machine's, or the container's where that is less."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(path).read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue  # no container, or no limit
+    return min(found)
+
+
+def default_workers(memory: int) -> int:
+    """Worker processes on this machine that may use `memory` bytes each: one a core, or as many as memory holds."""
+    return max(1, min(cores(), machine_memory() // memory))
 
 
 def end_with_parent() -> None:

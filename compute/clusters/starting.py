@@ -10,7 +10,7 @@ from typing import Any
 from compute.clusters.cluster import Cluster
 from compute.clusters.local import local
 from compute.clusters.options import AddressCluster, AnyCluster, GatewayCluster, LocalCluster, SlurmCluster
-from compute.clusters.settings import cores
+from compute.clusters.settings import default_workers
 from cube.errors import Problem
 
 
@@ -72,7 +72,7 @@ def request(options: AnyCluster, memory: int, folder: Path) -> Request:
     """What `start` would ask for; starts nothing and submits nothing."""
     match options:
         case LocalCluster():
-            workers = cores() if options.workers is None else options.workers
+            workers = default_workers(memory) if options.workers is None else options.workers
             return Request(f"{workers} worker processes on this machine" if workers else "no workers but the command")
         case SlurmCluster():
             from compute.clusters.slurm import job_script, refusals
