@@ -18,6 +18,7 @@ from batch.schedule.commands import schedule_of
 from batch.schedule.options import Entry, Schedule, WatchEntry
 from batch.schedule.times import previous_time
 from batch.spec import Spec
+from compute.clusters.slurm_facts import job_state
 from cube.errors import MissingObjectError, Problem
 from cube.hashing import readable
 from cube.process import has_ended, machine
@@ -30,6 +31,12 @@ SETTLED = datetime.timedelta(minutes=10)
 """After this time nobody is being told any more by the run itself."""
 EARLY = datetime.timedelta(minutes=2)
 """Clocks of machines differ: a run that begins this much before its time is that run."""
+
+
+ENDED_JOBS = frozenset(
+    {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"}
+)
+"""States of Slurm jobs that have ended."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ def _troubles(
             continue
         latest = records.latest(store, name)
         last = latest.get("scheduled") if latest else None
+        if last is not None and records.moment(last) > now + records.FUTURE:
+            last = None  # a clock that was wrong must not silence the watch until then
         due = previous_time(entry.cron, now - datetime.timedelta(seconds=watching.tolerance))
         # What was due before anybody looked says nothing: the schedule may be younger.
         if due >= records.moment(since[name]["time"]) and (last is None or records.moment(last) < due - EARLY):
@@ -182,6 +191,10 @@ def death(record: Record, limit: float | None, now: datetime.datetime) -> str:
             return f"its process {number} on {record['host']} is gone"
         if here and boot != here.partition(" ")[0]:
             return f"{record['host']} was started anew since"
+    # Any machine of the site sees how a driver's job ended, if it was not started again.
+    state = job_state(str(record["slurm_job"])) if record.get("slurm_job") else None
+    if state in ENDED_JOBS:
+        return f"its Slurm job {record['slurm_job']} has ended ({state})"
     if limit is not None and age > 2 * limit:
         return f"nothing was heard of it for more than twice its limit of {telling.duration(limit)}"
     return ""

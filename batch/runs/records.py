@@ -36,6 +36,9 @@ SCHEMA = 1
 PROBLEMS = 50
 """A record lists no more."""
 
+FUTURE = datetime.timedelta(hours=1)
+"""How far ahead the clocks of others may be."""
+
 RECORD = re.compile(rf"{FOLDER}/(\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\dZ)-([a-z]+)-([0-9a-f]{{4}})\.json")
 """Keys of records: second of the start, entry, part of the second."""
 
@@ -148,7 +151,8 @@ class Run:
             "outcome": self.outcome,
             "problems": self.problems[:PROBLEMS],
             "problems_omitted": max(0, len(self.problems) - PROBLEMS),
-            "notified": self.notified,
+            # Without the addresses of people: where the store is public, so are records.
+            "notified": [{**each, "way": each["way"].partition(" to ")[0]} for each in self.notified],
             "report": self.report,
         }
 
@@ -159,8 +163,9 @@ class Run:
                 data = readable(self.to_json())
                 self.store.put(key(self.id), data, immutable=False)
                 newest = latest(self.store, self.entry)
-                # A run that ends does not hide one that began after it.
-                if newest is None or newest["id"] <= self.id:
+                # A run that ends does not hide one that began after it; one of a wrong clock does not hide all others.
+                ahead = newest is not None and moment(newest["started"]) > self.started + FUTURE
+                if newest is None or newest["id"] <= self.id or ahead:
                     self.store.put(f"{FOLDER}/latest-{self.entry}.json", data, immutable=False)
             except CubeError as error:
                 click.echo(f"the record of this run was not written: {error}", err=True)

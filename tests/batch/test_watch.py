@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from batch import jobs
-from batch.runs import notifying
+from batch.runs import notifying, overdue
 from batch.runs.overdue import Trouble, watch
 from cube.process import find, machine
 from tests.batch.scheduled import Receiver, Scheduled, receiving
@@ -317,3 +317,33 @@ def test_watch_without_a_schedule_is_content(toy: Scheduled) -> None:
     assert result.exit_code == 2
     assert "[schedule-none]" in result.stderr
     assert toy.cube("run", "build").exit_code == 0, "a build that another scheduler starts needs no times"
+
+
+def test_record_of_a_clock_far_ahead_silences_the_watch(toy: Scheduled) -> None:
+    toy.put(ran(datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)))
+    assert causes(toy, DUE + 2 * HOUR) == [MISSED]
+
+
+def test_record_of_a_clock_far_ahead_stays_the_latest(toy: Scheduled) -> None:
+    toy.put(ran(datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC)))
+    assert toy.cube("run", "build").exit_code == 0
+    assert toy.latest()["started"] < "2099"
+
+
+@pytest.mark.parametrize(("state", "dead"), [("CANCELLED", True), ("TIMEOUT", True), ("RUNNING", False), (None, False)])
+def test_driver_whose_job_has_ended_counts_as_at_work(
+    toy: Scheduled, monkeypatch: pytest.MonkeyPatch, state: str | None, dead: bool
+) -> None:
+    monkeypatch.setattr(overdue, "job_state", {"77": state}.get)
+    toy.put(ran(DUE, None, slurm_job="77"))
+    found = causes(toy, DUE + HOUR)
+    assert found == ([f"died {ran(DUE)['id']}"] if dead else [])
+
+
+def test_addresses_of_people_are_public(toy: Scheduled) -> None:
+    toy.schedule["notify"]["mail"] = {"to": ["ops@example.org"], "command": ["false"]}
+    toy.write(broken=3)
+    assert toy.cube("run", "build").exit_code
+    record = toy.latest()
+    assert {each["way"] for each in record["notified"]} == {"mail", "webhook CUBE_WEBHOOK"}
+    assert "ops@example.org" not in json.dumps(record)
