@@ -31,7 +31,7 @@ def local(options: LocalCluster, memory: int, *, dashboard: bool = False) -> Ite
     import distributed
 
     with (
-        dask.config.set(SETTINGS),
+        dask.config.set({**SETTINGS, "distributed.worker.preload": ["compute.clusters.preload"]}),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def default_workers(memory: int) -> int:
 
 
 def end_with_parent() -> None:
-    """For processes of a pool: end when the process that started them is killed, instead of waiting for ever."""
+    """For processes of a pool: end when the process that started them is killed, instead of waiting for ever, and leave
+    Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
 

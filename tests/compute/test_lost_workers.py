@@ -69,3 +69,14 @@ def test_ended_build_keeps_the_lock_or_its_workers(slow: SlowCube) -> None:
         return True
 
     await_true(gone, 20)
+
+
+def test_interrupted_build_buries_its_last_words_in_tracebacks(slow: SlowCube) -> None:
+    slow.declare(LOCAL, seconds=3.0)
+    build = slow.start("build")
+    slow.await_begun(2)
+    os.killpg(build.pid, signal.SIGINT)  # as a terminal does
+    said, _ = build.communicate(timeout=60)
+    assert build.returncode == 1
+    assert "Traceback" not in said
+    assert (slow.folder / "cube/lock").read_text().strip() == "{}"
