@@ -36,9 +36,19 @@ def begin(folder: Path) -> Path:
     return folder
 
 
-def build(folder: Path, store: str, cluster: str, environment: dict[str, str] | None = None) -> str:
+def build(
+    folder: Path,
+    store: str,
+    cluster: str,
+    environment: dict[str, str] | None = None,
+    *,
+    address: str = "",
+    more: str = "",
+) -> str:
+    """What a build says. store: name of the specification, and of the folder unless `address` gives another place;
+    more: further keys."""
     spec = folder / f"{store}.yaml"
-    spec.write_text(SPEC.format(store=store, cluster=cluster))
+    spec.write_text(SPEC.format(store=address or store, cluster=cluster) + more)
     ran = subprocess.run(
         [*CUBE, "build", "--spec", str(spec)],
         cwd=ROOT,

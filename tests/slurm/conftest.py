@@ -49,4 +49,6 @@ def slow(tmp_path: Path, lab: SlurmLab) -> Iterator[SlowCube]:
     """A cube whose commands speak to the Slurm without accounts; its jobs end with the test."""
     yield SlowCube(tmp_path, lab.environment)
     lab.run("scancel", "-u", "root")
-    await_true(lambda: not lab.run("squeue", "-h").strip(), 30)
+    # A job of a node that was killed is only given up when the node is back and has been asked about it.
+    await_true(lambda: not lab.run("squeue", "-h", "-t", "PENDING,RUNNING").strip(), 60)
+    lab.await_idle(150)
