@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compute.clusters.cluster import Cluster, NoWorkersError
 from cube.errors import ComputeError, CubeError, Problem
 from cube.releases import releases
 from cube.stage import Stage
+
+if TYPE_CHECKING:
+    import distributed
 
 ASK_SECONDS = 10.0
 """Between two questions why there are no workers."""
@@ -75,6 +78,7 @@ class Watch:
         self._asked = self._missed_since
         self._told = ""
         self._unfit = 0
+        self._known = set[str]()
 
     @property
     def there(self) -> Mapping[str, int]:
@@ -96,14 +100,24 @@ class Watch:
                 self._teller.say(f"{len(self._threads)} workers are at work")
                 self._told = ""
             self.seen()
-            for address, threads in self._threads.items():
-                if threads != 1:
-                    raise ComputeError(_several(address, threads))
+            self._check(client)
             return
         now = time.monotonic()
         if now - self._asked >= ASK_SECONDS:
             self._asked = now
             self._without_workers(now - self._missed_since)
+
+    def _check(self, client: distributed.Client) -> None:
+        """Whether workers that others started are such as the plan rests on."""
+        new = [address for address in self._threads if address not in self._known]
+        self._known.update(new)
+        workers = client.scheduler_info()["workers"] if new and self._cluster.memory else {}
+        for address in new:
+            if self._threads[address] != 1:
+                raise ComputeError(_several(address, self._threads[address]))
+            limit = workers.get(address, {}).get("memory_limit") or 0  # none at all, or gone by now
+            if 0 < limit < self._cluster.memory:
+                raise ComputeError(_small(address, limit, self._cluster.memory))
 
     def unfit(self, address: str, problem: Problem) -> None:
         """Send an unfit worker away where it is replaced; raises ComputeError where that does not help."""
@@ -144,4 +158,14 @@ def _several(address: str, threads: int) -> Problem:
         address,
         "several blocks at once would take several times the memory that was planned",
         "start workers with one thread each (`--nthreads 1`)",
+    )
+
+
+def _small(address: str, limit: int, memory: int) -> Problem:
+    return Problem(
+        "worker-unfit",
+        f"it may use {limit / 2**30:.1f} GiB, the plan rests on {memory / 2**30:.1f} GiB",
+        address,
+        "it would be ended in mid-block",
+        "give workers more memory, or lower `memory` in the specification",
     )

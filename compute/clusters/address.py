@@ -28,7 +28,7 @@ class _There(Cluster):
 def address(options: AddressCluster, memory: int, folder: Path) -> Iterator[Cluster]:
     """The workers of the scheduler at `options.address`, each of at least `memory` bytes; they outlive the context.
 
-    Raises ComputeError where the scheduler cannot be reached, or a worker may use less memory.
+    Raises ComputeError where the scheduler cannot be reached.
     """
     import dask
     import distributed
@@ -57,25 +57,6 @@ def address(options: AddressCluster, memory: int, folder: Path) -> Iterator[Clus
                 )
             ) from None
         with client:
-            enough(client, memory)
-            yield _There(client, f"the workers of the scheduler at {options.address}", options.patience)
-
-
-def enough(client: Any, memory: int) -> None:
-    """Raise ComputeError for workers that may use less than `memory` bytes; a limit of 0 is none."""
-    small = {
-        where: info["memory_limit"]
-        for where, info in client.scheduler_info()["workers"].items()
-        if 0 < (info["memory_limit"] or 0) < memory
-    }
-    if small:
-        where, limit = next(iter(small.items()))
-        raise ComputeError(
-            Problem(
-                "worker-unfit",
-                f"it may use {limit / 2**30:.1f} GiB, the plan rests on {memory / 2**30:.1f} GiB",
-                where,
-                "it would be ended in mid-block",
-                "give workers more memory, or lower `memory` in the specification",
-            )
-        )
+            cluster = _There(client, f"the workers of the scheduler at {options.address}", options.patience)
+            cluster.memory = memory
+            yield cluster

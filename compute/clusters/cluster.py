@@ -28,11 +28,13 @@ class Cluster:
     client    None where works run in this process
     about     the workers in words, for people
     patience  seconds without any worker before a build gives up
+    memory    bytes that each worker must have at least, where they were started by others; 0 where they were not
     lifetime  seconds after which workers leave in order, None where they stay
     replaces  whether a worker that is sent away is replaced by another one
     troubled  whether works failed in a way that what workers said may explain
     """
 
+    memory = 0
     lifetime: float | None = None
     replaces = False
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from compute.clusters.address import enough
 from compute.clusters.cluster import Cluster
 from compute.clusters.options import GatewayCluster
 from compute.clusters.settings import SETTINGS
@@ -59,8 +58,7 @@ def gateway(options: GatewayCluster, memory: int) -> Iterator[Cluster]:
             ) from None
         # The gateway replaces workers that are lost; its adapt() starts none where nothing waits.
         started.scale(options.workers)
-        client.wait_for_workers(1, timeout=options.patience)
-        enough(client, memory)
         cluster = _Gateway(client, f"{options.workers} workers of the gateway at {options.address}", options.patience)
+        cluster.memory = memory
         cluster.link = started.dashboard_link
         yield cluster
