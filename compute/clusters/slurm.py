@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -115,6 +116,15 @@ class _Job(SLURMJob):  # type: ignore[misc]  # dask-jobqueue has no types
             lines = [line for line in str(error).splitlines() if line.strip()]
             type(self).said = self.said = lines[-1].strip() if lines else type(error).__name__
             self.status = Status.running
+
+
+class _Jobs(dask_jobqueue.SLURMCluster):  # type: ignore[misc]  # dask-jobqueue has no types
+    """Jobs whose workers never have the name of an earlier one, which the scheduler may still have on its list."""
+
+    _names = itertools.count()
+
+    def _new_worker_name(self, _worker_number: int) -> str:
+        return f"{self._name}-{next(self._names)}"
 
 
 class SlurmWorkers(Cluster):
@@ -260,7 +270,7 @@ def slurm(
         _folder_of_run(folder / options.logs, name) as (logs, kept),
         contextlib.ExitStack() as afterwards,
         dask.config.set(SETTINGS),
-        dask_jobqueue.SLURMCluster(
+        _Jobs(
             job_cls=_Job,
             shared_temp_directory=str(logs),
             protocol="tls://",
