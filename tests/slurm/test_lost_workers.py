@@ -9,6 +9,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.slow_cube import BLOCKS, SlowCube, await_true
 from tests.slurm.conftest import WORKERS
 from tests.slurm_lab import SlurmLab
@@ -128,6 +130,7 @@ def test_job_that_is_lost_before_its_worker_came_is_not_replaced(slow: SlowCube,
     slow.assert_published()
 
 
+@pytest.mark.soak  # under load the build once stood still for two minutes; why is not known
 def test_job_of_several_workers_is_not_replaced(slow: SlowCube, lab: SlurmLab) -> None:
     slow.declare({**WORKERS, "workers_per_job": 2}, seconds=2.0)
     build = slow.start("build")
