@@ -16,9 +16,8 @@ WORKERS = {"kind": "slurm", "workers": 2, "interface": "lo", "walltime": "10 min
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
-            if item.get_closest_marker("soak") is None:
-                item.add_marker(pytest.mark.service)
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("soak") is None:
+            item.add_marker(pytest.mark.service)
 
 
 def _lab(folder: Path, unavailable: Callable[[str], NoReturn], *, accounts: bool) -> Iterator[SlurmLab]:
