@@ -25,6 +25,9 @@ IN_FLIGHT = 2
 
 TICK_SECONDS = 1.0
 
+RESULT_SECONDS = 10.0
+"""How long a receipt is waited for that is said to be there."""
+
 AGAIN_SECONDS = 3.0
 """Before a work is tried again that was on a worker that died: one that ends its process at once must not meet a worker
 that is just starting, whose nanny would give up."""
@@ -140,13 +143,18 @@ class _Step:
         if work is None:
             return
         try:
-            found = future.result()
+            found = future.result(timeout=RESULT_SECONDS)
             if isinstance(found, _Unfit):
                 self._watch.unfit(found.worker, found.problem)
                 self._try_again(work, future.key)
             else:
                 self._done(work, found)
                 self._deaths.finished()
+        except TimeoutError:
+            # The worker died with its receipt: the scheduler has it computed again, for which workers must be watched.
+            self._in_flight[future] = work
+            future.add_done_callback(self._ended.put)
+            return
         except CubeError as error:
             self._failures.append(error)
         except distributed.KilledWorker as error:
