@@ -150,7 +150,11 @@ class _Step:
             else:
                 self._done(work, found)
                 self._deaths.finished()
-        except TimeoutError:
+        except TimeoutError as error:
+            if future.status == "error":  # raised by the work itself
+                self._failures.append(_failed(work, error))
+                future.release()
+                return
             # The worker died with its receipt: the scheduler has it computed again, for which workers must be watched.
             self._in_flight[future] = work
             future.add_done_callback(self._ended.put)
