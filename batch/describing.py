@@ -56,6 +56,8 @@ def described(
         "notes": list(notes.get("notes", ())),
         "variables": _variables(template, layouts["time"]),
         "coordinates": _coordinates(template),
+        # Left out where there are none, as versions of earlier releases have it.
+        **({"files": {name: asdict(file) for name, file in template.files.items()}} if template.files else {}),
         "space": list(template.space),
         "crs": dict(template.crs),
         "provenance": _provenance(job.provenance()),

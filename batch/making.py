@@ -22,8 +22,6 @@ from cube.job import Work
 from cube.layout import Block
 from cube.lock import Lease
 from cube.maps import map_sources
-from cube.reading import VersionRef
-from cube.rechunk import Gather, Slab, Spill
 from cube.retraction import retractions
 from cube.scratch import Scratchpad
 from cube.sealing import seal, write_objects
@@ -143,7 +141,10 @@ class Maker:
                 for variable in plan.template.arrays
             }
         pad = scratchpad(self.spec, self.store, prefix)
-        return Stage(self.store, prefix, plan.layouts, plan.template.dims, metadata, pad, self.lease)
+        files: dict[str, list[str]] = {}
+        for name, file in plan.template.files.items():
+            files.setdefault(file.group, []).append(name)
+        return Stage(self.store, prefix, plan.layouts, plan.template.dims, metadata, pad, self.lease, files)
 
     def _take(
         self, plan: ProductPlan, stage: Stage, receipts: Mapping[str, Receipt], former: list[str]
@@ -157,8 +158,9 @@ class Maker:
                 old = replace(stage, prefix=prefix)
                 takes.update({each.block: (each.block, each.key, prefix, each) for each in old.marked(left).values()})
                 left = [pair for pair in left if pair[0] not in takes]
-        # What maps are made from is read: they would keep what is wrong there, and no repair would see it.
-        read = map_sources(plan.layouts, (block for block, _ in left))
+        # What other blocks of it are made from is read: they would keep what is wrong there, unseen by any repair.
+        blocks = [block for block, _ in left]
+        read = map_sources(plan.layouts, blocks) | plan.job.builds_on(plan.layouts["time"], blocks)
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
             taken = pool.map(lambda take: stage.take(*take, prove=take[0] in read), takes.values())
             return {receipt.block: receipt for receipt in taken}
@@ -173,7 +175,7 @@ class Maker:
         if not left:
             return []
         steps = []
-        for step in steps_for(plan, list(plan.compute), self.spec.memory, VersionRef(self.store, stage.prefix)):
+        for step in steps_for(plan, list(plan.compute), self.spec.memory, stage.ref):
             works = [some for work in step if (some := _left(work, left, stage))]
             if works:
                 steps.append(works)
@@ -192,8 +194,7 @@ class Maker:
                 peak = max(peak, found.peak_bytes)
                 receipts.update({receipt.block: receipt for receipt in found.receipts})
                 arrays.update(f"{stage.prefix}/{name}" for each in found.receipts for name in each.objects)
-                if isinstance(work, Spill):
-                    scratch.update(f"{stage.scratch.prefix}/{name}" for name in work.leaves)
+                scratch.update(f"{stage.scratch.prefix}/{name}" for name in work.leaves)
                 done(sum(receipt.bytes for receipt in found.receipts))
 
             for works in steps:
@@ -224,7 +225,7 @@ def _prove_extent(plan: ProductPlan, receipts: Mapping[str, Receipt]) -> None:
     missing = [block for block in plan.blocks if block not in receipts]
     if missing:
         raise IntegrityError(Problem("block-missing", f"{len(missing)} blocks are not in the ledger", missing[0]))
-    for group in plan.layouts["time"].groups if axis else ():
+    for group in (each for each in plan.layouts["time"].groups if axis and each.dim("time")):
         assert axis is not None
         steps = [r.steps for b, r in receipts.items() if b.startswith(f"time/{group.name}/") and r.steps]
         covered = [each for each in steps if each[1] > each[0]]
@@ -252,12 +253,10 @@ def scratchpad(spec: Spec, store: Store, prefix: str) -> Scratchpad:
 
 def _left(work: Work, left: Collection[Block], stage: Stage) -> Work | None:
     """What of a work is still to be done, None where nothing is."""
-    if isinstance(work, Spill):
+    if not work.tasks:
         return None if stage.passed(work.id, work.leaves) else work
     tasks = tuple(task for task in work.tasks if task.block in left)
-    if isinstance(work, Slab | Gather) and tasks:
-        return replace(work, tasks=tasks)
-    return work if tasks else None
+    return work.only(tasks) if tasks else None
 
 
 def _former(store: Store, plan: ProductPlan) -> list[str]:

@@ -222,7 +222,7 @@ def plan_product(
     path = ProductPath(product.collection, name)
     context = JobContext(spec.folder, inputs, frozen, progress, executor)
     job = JOBS[product.job].create(product.options, context)
-    template = job.template()
+    template = job.template().carrying(product.layout)
     layouts = {"time": template.layout(product.layout)}
     if product.layout.maps and template.time:
         parts = {each: template.part(each) for each in template.arrays}
@@ -323,7 +323,7 @@ def _steps(
     budget: int,
     ref: VersionRef,
 ) -> tuple[tuple[Work, ...], ...]:
-    steps = job.works(layouts["time"], [task for task in compute if task.block.layout == "time"], budget)
+    steps = job.works(layouts["time"], [task for task in compute if task.block.layout == "time"], budget, ref)
     if "map" in layouts:
         tasks = [task for task in compute if task.block.layout == "map"]
         steps += map_works(template, layouts["time"], layouts["map"], ref, tasks, budget)

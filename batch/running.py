@@ -69,7 +69,7 @@ def _execute(key: str, work: Work, stage: Stage, ours: Mapping[str, str]) -> Exe
     if problem := examine(stage, ours):
         return _Unfit(distributed.get_worker().address, problem)
     tell_begun(key)
-    return execute(work, stage)
+    return execute(work, stage, again=not key.endswith("-0"))
 
 
 class _Step:

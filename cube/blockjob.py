@@ -12,6 +12,7 @@ import xarray as xr
 from cube.job import WORKER_BYTES, BlockTask, Job, JobContext, ProductView, Result, Scratch, Window, Work
 from cube.layout import Group, Layout
 from cube.provenance import Provenance, inherited
+from cube.reading import VersionRef
 from cube.template import Template
 
 
@@ -38,35 +39,39 @@ class BlockJob(Job):
         """The part of the product given by `slices`, in encoded form.
 
         data  by input product, exactly the window that `reads` named: numbers as they are stored, time in its encoded
-              integer form
+              integer form; files are attributes by name, as they are of what is returned
         """
 
     def identities(self, group: Group, slices: Mapping[str, slice]) -> Sequence[str]:
-        found = []
-        for name, window in sorted(self.reads(group, slices).items()):
-            view = self.inputs[name]
-            for variable in window.variables:
-                for block in view.layout.overlapping(variable, window.slices):
-                    found.append(f"{name}:{variable}:{view.keys[block.id]}")
-        return found
+        reads = sorted(self.reads(group, slices).items())
+        return [key for name, window in reads for key in self.inputs[name].keys_of(window)]
 
-    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int) -> list[list[Work]]:
+    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int, own: VersionRef) -> list[list[Work]]:
         template = self.template()
         works: list[Work] = []
         for task in tasks:
             group = layout.group(task.block.group)
             slices = group.slices(task.block)
-            reads = self.reads(group, slices).items()
-            proofs = {name: self.inputs[name].proofs_of(window) for name, window in reads}
-            works.append(BlockWork(self, group, task, self._memory(template, group, slices), proofs))
+            reads = self.reads(group, slices)
+            memory = self.memory(template, group, slices, reads)
+            works.append(BlockWork(self, group, task, memory, self.proofs(reads)))
         return [works]
 
-    def _memory(self, template: Template, group: Group, slices: Mapping[str, slice]) -> int:
+    def proofs(self, reads: Mapping[str, Window]) -> dict[str, dict[str, str]]:
+        """sha256 of what `reads` touches, by input product and name of the object."""
+        return {name: self.inputs[name].proofs_of(window) for name, window in reads.items()}
+
+    def memory(self, template: Template, group: Group, slices: Mapping[str, slice], reads: Mapping[str, Window]) -> int:
+        """Estimated peak resident set of a worker that computes a part, bytes."""
         size = sum(template.arrays[name].bytes(slices) for name in group.variables)
-        for name, window in self.reads(group, slices).items():
+        for name, window in reads.items():
             arrays = self.inputs[name].template.arrays
             size += sum(arrays[variable].bytes(window.slices) for variable in window.variables)
         return WORKER_BYTES + int(self.memory_factor * size)
+
+    def read(self, reads: Mapping[str, Window], proofs: Mapping[str, Mapping[str, str]]) -> dict[str, xr.Dataset]:
+        """What `reads` names, by input product."""
+        return {name: self.inputs[name].read(window, proofs[name]) for name, window in reads.items()}
 
     def provenance(self) -> Provenance:
         return inherited({name: view.provenance for name, view in self.inputs.items()})
@@ -90,14 +95,17 @@ class BlockWork:
     def tasks(self) -> tuple[BlockTask, ...]:
         return (self.task,)
 
+    @property
+    def leaves(self) -> Sequence[str]:
+        return ()
+
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        return self
+
     def run(self, scratch: Scratch) -> Iterator[Result]:
         slices = self.group.slices(self.task.block)
-        data = {}
-        for name, window in self.job.reads(self.group, slices).items():
-            view = self.job.inputs[name]
-            if view.ref is None:
-                raise ValueError(f"{name} has no version to read")
-            data[name] = view.ref.read(window.variables, window.slices, proofs=self.proofs[name])
+        data = self.job.read(self.job.reads(self.group, slices), self.proofs)
         steps = slices.get("time")
         result = self.job.compute(self.group, slices, data)
-        yield Result(self.task.block, result, (steps.start, steps.stop) if steps else None)
+        files = {str(name): value for name, value in result.attrs.items() if isinstance(value, bytes)}
+        yield Result(self.task.block, result, (steps.start, steps.stop) if steps else None, files)

@@ -7,7 +7,7 @@ reuse, scheduling, retry, resume, writing, checksums, publishing - is done once 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +29,13 @@ WORKER_BYTES = 400 * 2**20
 @dataclass(frozen=True)
 class Result:
     """One computed block: data in encoded form, exactly the block's slices; `steps` is the part of the time axis that
-    the inputs really covered, [first, last) in positions, None for a product without time."""
+    the inputs really covered, [first, last) in positions, None for what has no time; `files` are those that the
+    template gives to the block's group, by name."""
 
     block: Block
     data: xr.Dataset
     steps: tuple[int, int] | None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,25 @@ class Work(Protocol):
     def memory(self) -> int:
         """Estimated peak resident set of a worker that does it, bytes."""
 
+    @property
+    def leaves(self) -> Sequence[str]:
+        """Names of what a first pass leaves in the scratch."""
+
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        """The work for some of its tasks: what a killed one has left to do."""
+
     def run(self, scratch: Scratch) -> Iterator[Result]:
         """Compute. Pure: same work, same bytes, on any worker, any number of times."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a block reads of one input product: variables, and slices by dimension (dimensions not named are whole)."""
+    """What a block reads of one input product: variables, slices by dimension (dimensions not named are whole), and
+    files that are no arrays."""
 
     variables: tuple[str, ...]
     slices: Mapping[str, slice]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,28 @@ class ProductView:
         }
         data = tuple(f"time.zarr/{name}/c/" for name in self.template.arrays)
         return {name: proof for name, proof in self.proofs.items() if name in shards or not name.startswith(data)}
+
+    def keys_of(self, window: Window) -> list[str]:
+        """What identifies a window's content: the keys of the blocks that hold some of it."""
+        found = []
+        for variable in window.variables:
+            for block in self.layout.overlapping(variable, window.slices):
+                found.append(f"{self.name}:{variable}:{self.keys[block.id]}")
+        for name in window.files:
+            group = self.layout.group(self.template.files[name].group)
+            (block,) = (block for block in self.layout.blocks() if block.group == group.name)
+            found.append(f"{self.name}:{name}:{self.keys[block.id]}")
+        return found
+
+    def read(self, window: Window, proofs: Mapping[str, str]) -> xr.Dataset:
+        """A window as `VersionRef.read` gives it; files are attributes by name.
+
+        Raises IntegrityError where an object is missing, or not what its proof says.
+        """
+        if self.ref is None:
+            raise ValueError(f"{self.name} has no version to read")
+        found = self.ref.read(window.variables, window.slices, proofs=proofs) if window.variables else xr.Dataset()
+        return found.assign_attrs({name: self.ref.file(name, proofs) for name in window.files})
 
 
 @dataclass(frozen=True)
@@ -175,9 +208,15 @@ class Job(ABC):
     def identities(self, group: Group, slices: Mapping[str, slice]) -> Sequence[str]:
         """Identities of just what this part of the product is made from, in time order."""
 
+    def builds_on(self, layout: Layout, blocks: Iterable[str]) -> set[str]:
+        """The blocks of the same version that these are made from, all by id."""
+        return set()
+
     @abstractmethod
-    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int) -> list[list[Work]]:
+    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int, own: VersionRef) -> list[list[Work]]:
         """How blocks are computed within `budget` bytes a worker: steps in order, the works of a step in any order.
+
+        own  the version that is being made, where a block builds on others of it
 
         Raises RefusedError where no work fits the budget.
         """

@@ -21,6 +21,8 @@ GROUP_BYTES = 128 * MIB
 """Shards of one block, all variables of its group together."""
 READ_BYTES = 512 * MIB
 """What one block of a reduction may read, so that its work stays small even where its output is tiny."""
+SEGMENT = "segment"
+"""The dimension that counts the blocks along time, of variables that hold one value for each."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +59,38 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """Variables that are computed together and cut alike."""
+    """Variables that are computed together and cut alike.
+
+    carries  whether one of them has the dimension SEGMENT, one step of it in each block along time
+    """
 
     name: str
     variables: tuple[str, ...]
     dims: tuple[Dim, ...]
+    carries: bool = False
 
     @property
     def grid(self) -> tuple[int, ...]:
         return tuple(dim.blocks for dim in self.dims)
 
     def dim(self, name: str) -> Dim | None:
+        if self.carries and name == SEGMENT:
+            return Dim(SEGMENT, next(dim.blocks for dim in self.dims if dim.name == "time"), 1, 1)
         return next((dim for dim in self.dims if dim.name == name), None)
+
+    def index(self, block: Block) -> dict[str, int]:
+        """The place of a block along each dimension that blocks are cut along."""
+        found = dict(zip((dim.name for dim in self.dims), block.index, strict=True))
+        return {**found, SEGMENT: found["time"]} if self.carries else found
 
     def slices(self, block: Block) -> dict[str, slice]:
         """The part of each blocked dimension that a block covers, cut at the dimension's size."""
-        return {
-            dim.name: slice(i * dim.shard, min((i + 1) * dim.shard, dim.size))
-            for dim, i in zip(self.dims, block.index, strict=True)
-        }
+        found = {}
+        for name, i in self.index(block).items():
+            dim = self.dim(name)
+            assert dim is not None
+            found[name] = slice(i * dim.shard, min((i + 1) * dim.shard, dim.size))
+        return found
 
     def chunks(self, dims: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Inner chunk of a variable; dimensions that are not blocked are whole."""
@@ -85,11 +100,12 @@ class Group:
         return tuple(dim.shard if (dim := self.dim(name)) else sizes[name] for name in dims)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        found = {
             "name": self.name,
             "variables": list(self.variables),
             "dims": [[dim.name, dim.size, dim.chunk, dim.shard] for dim in self.dims],
         }
+        return {**found, "carries": True} if self.carries else found
 
     def key_json(self) -> dict[str, Any]:
         """What of the group enters block keys: not the sizes, so that growth leaves earlier blocks alone."""
@@ -118,7 +134,9 @@ class Layout:
         """Blocks that hold some of `window` of a variable, in grid order; dimensions not named are whole."""
         group = self.group_of(variable)
         ranges = []
-        for dim in group.dims:
+        for own in group.dims:
+            # States are looked up by segment, everything else by time.
+            dim = (group.dim(SEGMENT) if own.name == "time" and SEGMENT in window else None) or own
             part = window.get(dim.name, slice(0, dim.size))
             ranges.append(
                 range(part.start // dim.shard, max(part.start // dim.shard, (part.stop - 1) // dim.shard) + 1)
@@ -132,7 +150,7 @@ class Layout:
         dims  the dimensions of each variable
         """
         group = self.group(block.group)
-        index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
+        index = group.index(block)
         return {
             name: "/".join([f"{self.name}.zarr/{name}/c", *(str(index.get(dim, 0)) for dim in dims[name])])
             for name in group.variables
@@ -144,7 +162,12 @@ class Layout:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Layout:
         groups = (
-            Group(each["name"], tuple(each["variables"]), tuple(Dim(*dim) for dim in each["dims"]))
+            Group(
+                each["name"],
+                tuple(each["variables"]),
+                tuple(Dim(*dim) for dim in each["dims"]),
+                each.get("carries", False),
+            )
             for each in value["groups"]
         )
         return cls(value["name"], tuple(groups))
@@ -193,6 +216,7 @@ def time_layout(
     read_bytes_per_step_cell  bytes that a job reads from its inputs for one step of one cell
     """
     made = []
+    joint = sum(len(parts) > 1 for parts in groups)
     for parts in groups:
         dims_of = {name: size for part in parts for name, size in zip(part.dims, part.shape, strict=True)}
         steps = dims_of.get(time, 0) if time else 0
@@ -222,7 +246,8 @@ def time_layout(
         ]
         if steps and time:
             dims.insert(0, Dim(time, steps, chunk_span, math.ceil(span / chunk_span) * chunk_span))
-        made.append(Group(parts[0].name if len(parts) == 1 else "all", tuple(part.name for part in parts), tuple(dims)))
+        name = "all" if len(parts) > 1 and joint == 1 else parts[0].name
+        made.append(Group(name, tuple(part.name for part in parts), tuple(dims)))
     return Layout("time", tuple(made))
 
 
@@ -234,6 +259,8 @@ def map_layout(layout: Layout, parts: Mapping[str, Part], *, time: str) -> Layou
         for name in group.variables if axis else ():
             assert axis is not None
             part = parts[name]
+            if time not in part.dims:
+                continue
             sizes = zip(part.dims, part.shape, strict=True)
             per_step = part.itemsize * math.prod(size for dim, size in sizes if dim != time)
             chunk = max(1, min(axis.shard, CHUNK_BYTES // per_step))

@@ -17,7 +17,7 @@ from cube.live import Live, read_live
 from cube.provenance import Citation, Provenance, Provider
 from cube.reading import VersionRef
 from cube.stores import Store
-from cube.template import ArraySpec, Template
+from cube.template import ArraySpec, FileSpec, Template
 from cube.versions import ProductPath
 
 
@@ -65,8 +65,10 @@ def published_view(store: Store, path: ProductPath, live: Live) -> ProductView:
 
 
 def proofs_of(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of every object of a version's time.zarr, by name."""
-    return {name: entry["sha256"] for name, entry in manifest["objects"].items() if name.startswith("time.zarr/")}
+    """sha256 of every object of a version's time.zarr and of its files, by name."""
+    files = manifest.get("files", {})
+    objects = manifest["objects"].items()
+    return {name: entry["sha256"] for name, entry in objects if name in files or name.startswith("time.zarr/")}
 
 
 def _template(manifest: Mapping[str, Any], ref: VersionRef, proofs: Mapping[str, str]) -> Template:
@@ -85,7 +87,15 @@ def _template(manifest: Mapping[str, Any], ref: VersionRef, proofs: Mapping[str,
         groups=tuple(tuple(group["variables"]) for group in manifest["layout"]["time"]["groups"]),
         crs=manifest["crs"],
         bbox=tuple(manifest["extent"]["bbox"]),
+        files={
+            name: FileSpec(**{**each, "roles": tuple(each["roles"])})
+            for name, each in manifest.get("files", {}).items()
+        },
     )
+
+
+def _file(value: Mapping[str, Any]) -> FileSpec:
+    return FileSpec(value["group"], value["media_type"], value["title"], tuple(value["roles"]))
 
 
 def _provenance(value: Mapping[str, Any]) -> Provenance:

@@ -119,6 +119,10 @@ class VersionRef:
                 )
             ) from error
 
+    def file(self, name: str, proofs: Mapping[str, str]) -> bytes:
+        """A file that is no array, by its name in the version. Raises IntegrityError as `read` does."""
+        return Proven(self.store, self.prefix, proofs).get(f"{self.prefix}/{name}")
+
     def coordinates(self, names: Sequence[str], proofs: Mapping[str, str]) -> xr.Dataset:
         """Whole coordinates in encoded form, with their attributes. Raises IntegrityError as `read` does."""
         with strict():

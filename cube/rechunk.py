@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -75,6 +75,13 @@ class Slab:
     def memory(self) -> int:
         return slab_memory(self.source, self.window)
 
+    @property
+    def leaves(self) -> Sequence[str]:
+        return ()
+
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        return replace(self, tasks=tuple(tasks))
+
     def run(self, scratch: Scratch) -> Iterator[Result]:
         buffer = _empty(self.source, self.window)
         done = _restore(self.source, self.window, self.tasks, buffer)
@@ -102,6 +109,9 @@ class Spill:
         """Names of the intermediate chunks."""
         return [_chunk_name(self.source, piece) for piece in _cut(self.source.part.dims, self.window, self.chunk)]
 
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        return self
+
     def run(self, scratch: Scratch) -> Iterator[Result]:
         buffer = _empty(self.source, self.window)
         self.source.reader.read(self.window, buffer, 0)
@@ -123,6 +133,13 @@ class Gather:
     @property
     def id(self) -> str:
         return f"gather/{_name(self.source, self.window)}"
+
+    @property
+    def leaves(self) -> Sequence[str]:
+        return ()
+
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        return replace(self, tasks=tuple(tasks))
 
     def run(self, scratch: Scratch) -> Iterator[Result]:
         buffer = _empty(self.source, self.window)

@@ -83,7 +83,7 @@ def encode_variable(name: str, metadata: bytes, group: Group, block: Block, valu
         missing += _missing(chunk, form)
     # Chunks at the array's edge are made whole with fill.
     padding = len(chunks) * math.prod(form.chunk) - values.size
-    index = dict(zip((dim.name for dim in group.dims), block.index, strict=True))
+    index = group.index(block)
     key = "/".join([name, "c", *(str(index.get(dim, 0)) for dim in form.dims)])
     return Encoded({key: _shard(chunks, form)}, max(0, missing - padding))
 

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cube.hashing import readable, sha256
 from cube.job import BlockTask, Result, Work
 from cube.layout import Block, Layout
 from cube.lock import Lease
+from cube.reading import VersionRef
 from cube.scratch import Scratchpad
 from cube.shards import encode_variable
 from cube.stores import Store
@@ -80,6 +81,7 @@ class Stage:
 
     prefix    COLLECTION/PRODUCT/VERSION on the store
     dims      the dimensions of each data variable
+    files     names of files that are no arrays, by the group whose block they belong to
     metadata  every array's `zarr.json` by layout name and key
     lease     the writers' lock, checked before each write
     """
@@ -91,6 +93,12 @@ class Stage:
     metadata: Mapping[str, Mapping[str, bytes]]
     scratch: Scratchpad
     lease: Lease | None = None
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> VersionRef:
+        """The version as one to read from: only what is marked is there."""
+        return VersionRef(self.store, self.prefix)
 
     def mark_key(self, name: str) -> str:
         return f"{self.prefix}/ledger/{name}.json"
@@ -107,11 +115,17 @@ class Stage:
         }
         if self.lease:
             self.lease.check()
-        objects = {}
-        for key, value in (shard for each in encoded.values() for shard in each.shards.items()):
-            name = f"{block.layout}.zarr/{key}"
+        shards = (shard for each in encoded.values() for shard in each.shards.items())
+        written = {f"{block.layout}.zarr/{key}": value for key, value in shards}
+        written.update(result.files)
+        if set(written) != self.object_names(block):
+            names = ", ".join(sorted(set(written) ^ self.object_names(block)))
+            raise ComputeError(
+                Problem("block-misfit", f"files that were not declared, or were not made: {names}", block.id)
+            )
+        for name, value in written.items():
             self.store.put(f"{self.prefix}/{name}", value)
-            objects[name] = Stored(len(value), sha256(value))
+        objects = {name: Stored(len(value), sha256(value)) for name, value in written.items()}
         receipt = Receipt(
             block.id,
             task.key,
@@ -146,8 +160,9 @@ class Stage:
             return {receipt.block: receipt for receipt in found if receipt}
 
     def object_names(self, block: Block) -> set[str]:
-        """The shards that a block consists of, relative to the version."""
-        return set(self.layouts[block.layout].shards(block, self.dims).values())
+        """The objects that a block consists of, relative to the version."""
+        shards = self.layouts[block.layout].shards(block, self.dims).values()
+        return {*shards, *(self.files.get(block.group, ()) if block.layout == "time" else ())}
 
     def _proven(self, receipt: Receipt) -> bool:
         """Whether the objects of a receipt are what it says; read whole, since nobody has proven them in this run."""
@@ -192,11 +207,19 @@ class Executed:
     peak_bytes: int
 
 
-def execute(work: Work, stage: Stage) -> Executed:
-    """Do one work on a worker: compute, write, mark; only the small receipts return."""
+def execute(work: Work, stage: Stage, *, again: bool = False) -> Executed:
+    """Do one work on a worker: compute, write, mark; only the small receipts return.
+
+    again  leave out what a worker that died had finished of it
+    """
     started = time.monotonic()
-    tasks = {task.block: task for task in work.tasks}
-    receipts = []
+    marked = stage.marked((task.block.id, task.key) for task in work.tasks) if again else {}
+    receipts = list(marked.values())
+    tasks = {task.block: task for task in work.tasks if task.block.id not in marked}
+    if marked and not tasks:
+        return Executed(tuple(receipts), peak_resident())
+    if marked:
+        work = work.only(list(tasks.values()))
     for result in work.run(stage.scratch):
         receipts.append(stage.write(result, tasks.pop(result.block), started))
         started = time.monotonic()
@@ -219,7 +242,7 @@ def _fitting(
 ) -> xr.DataArray:
     """A variable of a result in the template's dimension order, or ComputeError where it does not fit."""
     wanted = json.loads(metadata[f"{name}/zarr.json"])
-    dims = wanted["dimension_names"]
+    dims = wanted.get("dimension_names") or ()  # a single number has none
     shape = tuple(
         part.stop - part.start if (part := slices.get(dim)) else size
         for dim, size in zip(dims, wanted["shape"], strict=True)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from cube.axes import TimeAxis
-from cube.layout import Layout, Part, time_layout
+from cube.layout import SEGMENT, Layout, Part, time_layout
 from cube.options import LayoutOptions
 
 SEGMENTS = (10, 5, 2, 1)
 """Years that `segment: auto` chooses from."""
 TAIL_BYTES = 10_000_000_000
 """What growth may encode again, before compression."""
+STATE = "state"
+"""The variable that holds states, one for each segment of the layout."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class ArraySpec:
 
 
 @dataclass(frozen=True)
+class FileSpec:
+    """A file that is no array, such as a model; the one block of its group writes it beside its shards."""
+
+    group: str
+    media_type: str
+    title: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Template:
     """The structure of a product; nothing in it is computed.
 
@@ -58,6 +70,8 @@ class Template:
     read_bytes  bytes that the job reads from its inputs for one time step of one cell of the output
     crs         epsg and wkt of a projected grid, both None for latitude and longitude
     bbox        west, south, east, north in degrees
+    files       files that are no arrays, by name relative to the version
+    state       what the numbers mean that each block hands to the one that follows it in time; none for most products
     """
 
     arrays: Mapping[str, ArraySpec]
@@ -68,6 +82,8 @@ class Template:
     read_bytes: int = 0
     crs: Mapping[str, Any] = field(default_factory=lambda: {"epsg": None, "wkt": None})
     bbox: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
+    files: Mapping[str, FileSpec] = field(default_factory=dict)
+    state: tuple[str, ...] = ()
 
     @property
     def dims(self) -> dict[str, tuple[str, ...]]:
@@ -78,19 +94,45 @@ class Template:
         array = self.arrays[name]
         return Part(name, array.dims, array.shape, array.dtype.itemsize)
 
+    def carrying(self, options: LayoutOptions) -> Template:
+        """The template with the array of states, which has one for the end of each segment of this layout."""
+        if not self.state or STATE in self.arrays:
+            return self
+        main = self.layout(options).groups[0]
+        time, along = self.time, main.dim("time")
+        assert time is not None
+        assert along is not None
+        cells = {dim.name: dim.size for dim in main.dims if dim.name in self.space}
+        ends = [min((i + 1) * along.shard, along.size) - 1 for i in range(along.blocks)]
+        attrs = {
+            "long_name": "state of each cell at the end of each segment, from which the next one goes on",
+            "state_numbers": " ".join(self.state),
+        }
+        spec = ArraySpec(
+            (SEGMENT, "state_number", *cells), (len(ends), len(self.state), *cells.values()), np.dtype("f8"), attrs
+        )
+        described = {"long_name": "end of the segment", "units": time.units, "calendar": time.calendar}
+        coords = self.coords.assign_coords({SEGMENT: xr.Variable((SEGMENT,), time.bounds()[ends, 1], described)})
+        groups = ((*self.groups[0], STATE), *self.groups[1:])
+        return replace(self, arrays={**self.arrays, STATE: spec}, coords=coords, groups=groups)
+
     def layout(self, options: LayoutOptions) -> Layout:
         """The time-optimised layout of this template."""
         time, segment = self.time, None
         if time and options.segment:
             years = self._tail_years(time) if options.segment == "auto" else options.segment
             segment = time.step.per_years(years, time.calendar)
-        return time_layout(
-            [[self.part(name) for name in group] for group in self.groups],
+        found = time_layout(
+            [[self.part(name) for name in group if name != STATE] for group in self.groups],
             time="time" if time else None,
             space=self.space,
             segment=segment,
             read_bytes_per_step_cell=self.read_bytes,
         )
+        if STATE not in self.arrays:
+            return found
+        first = replace(found.groups[0], variables=self.groups[0], carries=True)
+        return Layout(found.name, (first, *found.groups[1:]))
 
     def _tail_years(self, time: TimeAxis) -> int:
         """The longest of SEGMENTS that may be encoded again whenever the product grows."""

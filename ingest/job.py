@@ -15,6 +15,7 @@ from cube.hashing import digest
 from cube.job import BlockTask, Job, JobContext, Work
 from cube.layout import Group, Layout, Part
 from cube.provenance import Citation, Provenance, Provider
+from cube.reading import VersionRef
 from cube.rechunk import Rechunked, Slices, rechunk_works
 from cube.template import ArraySpec, Template
 from ingest.archive import Archive, ArchiveFile, ArchiveVariable, Piece
@@ -124,7 +125,7 @@ class IngestJob(Job):
             self._identities[known] = tuple(digest(piece.identity()) for piece in pieces)
         return self._identities[known]
 
-    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int) -> list[list[Work]]:
+    def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int, own: VersionRef) -> list[list[Work]]:
         steps: list[list[Work]] = []
         for group in layout.groups:
             chosen = [task for task in tasks if task.block.group == group.name]

@@ -208,6 +208,14 @@ def _assets(
             "bands": datacube.bands(manifest),
             **_stored(objects, f"{layout}.zarr"),
         }
+    for name, file in manifest.get("files", {}).items():
+        assets[name.rpartition("/")[2].partition(".")[0]] = {
+            "href": f"./{version}/{name}",
+            "type": file["media_type"],
+            "title": file["title"],
+            "roles": list(file["roles"]),
+            **_stored(objects, name),
+        }
     references = manifest.get("references") or {}
     if "href" in references:
         protocol = references["base_url"].partition("://")[0]
