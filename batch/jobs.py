@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from compute.climatology import ClimatologyJob
+from compute.emulate.job import EmulateJob
 from compute.metric import MetricJob
+from compute.sample.job import SampleJob
+from compute.simulate.job import SimulateJob
+from compute.soil import SoilJob
+from compute.train.job import TrainJob
 from cube.job import Job
 from cube.options import Strict
 from ingest.job import IngestJob
 
-JOBS: dict[str, type[Job]] = {job.name: job for job in (IngestJob, MetricJob)}
+JOBS: dict[str, type[Job]] = {
+    job.name: job
+    for job in (IngestJob, SoilJob, ClimatologyJob, SimulateJob, SampleJob, TrainJob, EmulateJob, MetricJob)
+}
 
 OPTIONS: dict[str, type[Strict]] = {name: job.Options for name, job in JOBS.items()}

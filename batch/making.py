@@ -143,7 +143,7 @@ class Maker:
         pad = scratchpad(self.spec, self.store, prefix)
         files: dict[str, list[str]] = {}
         for name, file in plan.template.files.items():
-            files.setdefault(file.group, []).append(name)
+            files.setdefault(plan.layouts["time"].group_of(file.beside).name, []).append(name)
         return Stage(self.store, prefix, plan.layouts, plan.template.dims, metadata, pad, self.lease, files)
 
     def _take(

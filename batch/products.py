@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from batch import graph
 from batch.expansion import Expansion, expand, placeholders
+from batch.grids import with_grid
 from batch.locations import pattern_problem
 from batch.report import Report, describe, nearest, suggestion
 from batch.sections import ProductSection, ProductSpec, name_problem
@@ -21,16 +22,23 @@ FILES = "files"
 
 
 def product_fields(options: type[Strict] | None) -> tuple[str, ...]:
-    """The options of a job that name input products."""
+    """The options of a job that name input products; `runs.pr` is the key `pr` of each section of the list `runs`."""
     return tuple(getattr(options, "product_fields", ()))
 
 
-def texts(value: Any) -> dict[KeyPath, str]:
-    """The texts of an option that is a text or a list of texts, by their place in it."""
-    if isinstance(value, str):
-        return {(): value}
-    items = value if isinstance(value, list | tuple) else ()
-    return {(number,): item for number, item in enumerate(items) if isinstance(item, str)}
+def texts(value: Any, keys: Sequence[str] = ()) -> dict[KeyPath, str]:
+    """The texts of an option that is a text or a list of texts, by their place in it.
+
+    keys  where the option is a section or a list of sections: the keys that lead to the texts
+    """
+    if isinstance(value, list | tuple):
+        return {
+            (number, *place): text for number, item in enumerate(value) for place, text in texts(item, keys).items()
+        }
+    if keys:
+        inner = value.get(keys[0]) if isinstance(value, Mapping) else getattr(value, keys[0], None)
+        return {(keys[0], *place): text for place, text in texts(inner, keys[1:]).items()}
+    return {(): value} if isinstance(value, str) else {}
 
 
 @dataclass
@@ -49,10 +57,12 @@ class Products:
     collections: dict[str, str] = field(default_factory=dict)
 
 
-def read_products(value: Any, collections: Any, jobs: Mapping[str, type[Strict]], report: Report) -> Products:
+def read_products(
+    value: Any, collections: Any, grids: Any, jobs: Mapping[str, type[Strict]], report: Report
+) -> Products:
     """Read the section `products`; all faults go to `report`.
 
-    collections  the section of that name as it stands in the file
+    collections, grids  the sections of these names as they stand in the file
     """
     for job, model in jobs.items():
         if taken := set(keys_of(model)) & set(keys_of(ProductSection)):
@@ -71,12 +81,14 @@ def read_products(value: Any, collections: Any, jobs: Mapping[str, type[Strict]]
             continue
         options = _options(section, jobs, path, report)
         faults = len(report)
-        expansions = expand(section_name, section, {"collection", *product_fields(options)}, report)
+        named = {"collection", *(each.partition(".")[0] for each in product_fields(options))}
+        expansions = expand(section_name, section, named, report)
         if len(report) > faults:
             unsettled.append(section_name)
         meant = _unknown_keys(section, options, path, report)
         for expansion in expansions:
-            _read_product(expansion, section_name, options, meant, products, report)
+            placed, excused = with_grid(expansion, options, grids, path, report)
+            _read_product(placed, section_name, options, meant | excused, products, report)
     if isinstance(collections, dict) and collections:
         _check_collections(products, collections, report)
     _check_inputs(products, unsettled, report)
@@ -133,12 +145,13 @@ def _read_product(
     known = keys_of(options)
     own = validate(options, {key: item for key, item in section.items() if key in known}, path, report, meant)
     # A section that is not sound still has its names checked, so that all faults are told at once.
-    given = {each: getattr(own, each, None) if own else section.get(each) for each in (FILES, *product_fields(options))}
+    given = own or section
     if FILES in options.model_fields:
-        for place, text in texts(given[FILES]).items():
+        for (_, *place), text in texts(given, [FILES]).items():
             if fault := pattern_problem(text):
                 report.add((*path, FILES, *place), "spec-glob", fault)
-    inputs = {(each, *place): text for each in product_fields(options) for place, text in texts(given[each]).items()}
+    fields = product_fields(options)
+    inputs = {place: text for each in fields for place, text in texts(given, each.split(".")).items()}
     products.inputs[name] = inputs
     if keys and own and not problem:
         products.sound[name] = ProductSpec(

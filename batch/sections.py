@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, Str
 from batch.locations import check_store
 from batch.schedule.options import Schedule
 from batch.sizes import Size
+from compute.align.grid import GridOptions
 from compute.clusters.options import Cluster
 from cube.errors import Problem
 from cube.options import LayoutOptions, Strict
@@ -151,6 +152,11 @@ class CubeKeys(Strict):
     )
     cluster: Cluster = Field("local", validate_default=True, description="the workers that blocks are computed on")
     schedule: Schedule | None = Field(None, description="what runs by itself, and who is told when it does not")
+    grids: dict[Name, GridOptions] = Field(
+        default_factory=dict,
+        description="grids by name, for the option `grid` of products",
+        examples=[{"africa": {"lat": [-35.875, 37.875], "lon": [-18.875, 51.875], "step": 0.25}}],
+    )
     collections: dict[CollectionName, CollectionSpec] = Field(
         default_factory=dict,
         description="collections of the catalogue by name. Give all that products name, or none",

@@ -80,7 +80,7 @@ def load_spec(path: Path, jobs: Mapping[str, type[Strict]]) -> Spec:
     settings = validate(CubeKeys, {key: value[key] for key in keys_of(CubeKeys) if key in value}, (), report, meant)
     products = Products()
     if "products" in value:
-        products = read_products(value["products"], value.get("collections"), jobs, report)
+        products = read_products(value["products"], value.get("collections"), value.get("grids"), jobs, report)
     elif "products" not in meant:
         report.add((), "spec-missing-key", "the key 'products' is missing", fix="add `products:` what the cube holds")
     report.raise_if_any()

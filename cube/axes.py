@@ -96,6 +96,16 @@ class TimeAxis:
         edges = encode(np.arange(self.first, self.stop + 1), self.step, self.calendar)
         return np.stack([edges[:-1], edges[1:]], axis=1)
 
+    def days_of_year(self, start: int, stop: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Day of the year, from 1, of positions [start, stop) of an axis of days, shape (stop - start,)."""
+        wanted = np.arange(self.first + start, self.first + stop)
+        first, last = self.date(start).year, self.date(max(start, stop - 1)).year
+        years = encode(np.arange(first - EPOCH_YEAR, last - EPOCH_YEAR + 1), Step("year"), self.calendar)
+        found: np.ndarray[Any, np.dtype[np.int64]] = (
+            wanted - years[np.searchsorted(years, wanted, side="right") - 1] + 1
+        )
+        return found
+
     def date(self, position: int) -> cftime.datetime:
         """Start of the period at `position`, in the axis' calendar."""
         return to_date(self.first + position, self.step, self.calendar)

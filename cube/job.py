@@ -142,7 +142,7 @@ class ProductView:
             for block in self.layout.overlapping(variable, window.slices):
                 found.append(f"{self.name}:{variable}:{self.keys[block.id]}")
         for name in window.files:
-            group = self.layout.group(self.template.files[name].group)
+            group = self.layout.group_of(self.template.files[name].beside)
             (block,) = (block for block in self.layout.blocks() if block.group == group.name)
             found.append(f"{self.name}:{name}:{self.keys[block.id]}")
         return found

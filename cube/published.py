@@ -95,7 +95,7 @@ def _template(manifest: Mapping[str, Any], ref: VersionRef, proofs: Mapping[str,
 
 
 def _file(value: Mapping[str, Any]) -> FileSpec:
-    return FileSpec(value["group"], value["media_type"], value["title"], tuple(value["roles"]))
+    return FileSpec(value["beside"], value["media_type"], value["title"], tuple(value["roles"]), value["fields"])
 
 
 def _provenance(value: Mapping[str, Any]) -> Provenance:

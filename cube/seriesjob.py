@@ -12,6 +12,8 @@ import numpy as np
 import xarray as xr
 
 from cube.blockjob import BlockJob
+from cube.errors import InputError, Problem
+from cube.hashing import digest
 from cube.job import BlockTask, Result, Scratch, Window, Work
 from cube.layout import SEGMENT, Block, Group, Layout
 from cube.reading import VersionRef
@@ -46,6 +48,10 @@ class SeriesJob(BlockJob):
         data  what `reads` names
         """
 
+    def check(self, slices: Slices, data: Mapping[str, xr.Dataset]) -> Sequence[Problem]:
+        """What is wrong with what `reads` named for a part. It is asked of all parts before any is computed."""
+        return ()
+
     def compute(self, group: Group, slices: Slices, data: Mapping[str, xr.Dataset]) -> xr.Dataset:
         raise NotImplementedError("a series is computed by `go_on`")
 
@@ -68,7 +74,7 @@ class SeriesJob(BlockJob):
         cells: dict[tuple[int, ...], list[BlockTask]] = defaultdict(list)
         for task in tasks:
             cells[task.block.index[1:]].append(task)
-        works: list[Work] = []
+        works: list[SeriesWork] = []
         for index in sorted(cells):
             chosen = sorted(cells[index], key=lambda task: task.block)
             group = layout.group(chosen[0].block.group)
@@ -83,7 +89,9 @@ class SeriesJob(BlockJob):
                 memory = max(memory, *sizes)
                 proofs[task.block.id] = (self.proofs(reads), self.proofs(first))
             works.append(SeriesWork(self, group, tuple(chosen), memory, proofs, own))
-        return [works]
+        if type(self).check is SeriesJob.check:
+            return [list(works)]
+        return [[CheckWork(each) for each in works], list(works)]
 
 
 def cells_of(slices: Slices) -> dict[str, slice]:
@@ -144,3 +152,39 @@ class SeriesWork:
             steps = slices["time"]
             yield Result(task.block, found.assign({STATE: (dims, state[None])}), (steps.start, steps.stop))
             former = task.block
+
+
+@dataclass(frozen=True)
+class CheckWork:
+    """Reads all that a series is made from, and refuses it with everything that is wrong."""
+
+    series: SeriesWork
+    tasks: tuple[BlockTask, ...] = ()
+
+    @property
+    def id(self) -> str:
+        # What was found sound is sound for just these blocks.
+        return f"check/{self.series.id}/{digest([task.key for task in self.series.tasks])[:12]}"
+
+    @property
+    def memory(self) -> int:
+        return self.series.memory
+
+    @property
+    def leaves(self) -> Sequence[str]:
+        return ()
+
+    def only(self, tasks: Sequence[BlockTask]) -> Work:
+        return self
+
+    def run(self, scratch: Scratch) -> Iterator[Result]:
+        job, group = self.series.job, self.series.group
+        problems: dict[tuple[str, str], Problem] = {}
+        for task in self.series.tasks:
+            slices = group.slices(task.block)
+            data = job.read(job.reads(group, slices), self.series.proofs[task.block.id][0])
+            for problem in job.check(slices, data):
+                problems.setdefault((problem.code, problem.where), problem)
+        if problems:
+            raise InputError(list(problems.values()))
+        yield from ()

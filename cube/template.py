@@ -50,12 +50,17 @@ class ArraySpec:
 
 @dataclass(frozen=True)
 class FileSpec:
-    """A file that is no array, such as a model; the one block of its group writes it beside its shards."""
+    """A file that is no array, such as a model.
 
-    group: str
+    beside  a variable whose group has one block: this block writes the file too
+    fields  further STAC fields of its asset
+    """
+
+    beside: str
     media_type: str
     title: str
     roles: tuple[str, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cube.soil_layers import SOIL_LAYERS
 from ingest import coordinates
 from ingest.archive import Archive
 from ingest.choosing import Chosen
@@ -60,7 +61,7 @@ def _soil(checked: Checked, others: Mapping[str, int], findings: Findings) -> Se
     """Layer thicknesses of the dimension `depth`, if it is JULES's."""
     if checked.source.soil_layers is None or "depth" not in others:
         return None
-    layers = checked.options.dzsoil or coordinates.SOIL_LAYERS
+    layers = checked.options.dzsoil or SOIL_LAYERS
     if len(layers) != others["depth"]:
         findings.problem(
             "soil-layers",

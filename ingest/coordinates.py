@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from cube.soil_layers import depth_axis
 from ingest.axis import Axis
 from ingest.facts import FileFacts, Structure, array
 from ingest.findings import Findings
 from ingest.grids import Grid
 from ingest.projections import crs_of, degrees_box
 from ingest.roles import VariableFacts, bounds_of
-
-SOIL_LAYERS = (0.1, 0.25, 0.65, 2.0)
-"""JULES soil layer thicknesses in m, from the top, of every set-up seen (namelist `dzsoil_io`)."""
 
 _AXES: dict[str, dict[str, str]] = {
     "lat": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"},
@@ -62,7 +60,7 @@ def dataset(
         coords["crs"] = _variable((), np.int32(0), grid.mapping)
     for name, size in others.items():
         if name == "depth" and soil is not None:
-            coords |= _depth(soil)
+            coords |= depth_axis(soil)
         else:
             coords |= _other(name, size, files, blobs, findings)
     coords |= _scalars(files, blobs, findings)
@@ -122,22 +120,6 @@ def _degrees(grid: Grid) -> dict[str, xr.Variable]:
     return {
         name: _variable(dims, np.asarray(each, np.float64), own)
         for name, each, own in zip(("lat", "lon"), values, attrs, strict=True)
-    }
-
-
-def _depth(thicknesses: Sequence[float]) -> dict[str, xr.Variable]:
-    edges = np.round(np.concatenate([[0.0], np.cumsum(thicknesses)]), 6)
-    attrs = {
-        "standard_name": "depth",
-        "long_name": "depth of the middle of the soil layer",
-        "units": "m",
-        "positive": "down",
-        "axis": "Z",
-        "bounds": "depth_bnds",
-    }
-    return {
-        "depth": _variable(("depth",), np.round((edges[:-1] + edges[1:]) / 2, 6), attrs),
-        "depth_bnds": _variable(("depth", "bnds"), np.stack([edges[:-1], edges[1:]], axis=1)),
     }
 
 

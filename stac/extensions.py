@@ -10,6 +10,7 @@ BY_PREFIX = {
     "cf": f"{_SITE}/cf/v0.3.0/schema.json",
     "cube": f"{_SITE}/datacube/v2.3.0/schema.json",
     "file": f"{_SITE}/file/v2.1.0/schema.json",
+    "mlm": f"{_SITE}/mlm/v1.5.2/schema.json",
     "processing": f"{_SITE}/processing/v1.2.0/schema.json",
     "proj": f"{_SITE}/projection/v2.0.0/schema.json",
     "sci": f"{_SITE}/scientific/v1.0.0/schema.json",

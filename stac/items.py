@@ -214,6 +214,7 @@ def _assets(
             "type": file["media_type"],
             "title": file["title"],
             "roles": list(file["roles"]),
+            **file["fields"],
             **_stored(objects, name),
         }
     references = manifest.get("references") or {}

@@ -1,0 +1,1 @@
+"""The `emulate` job: a trained forest over the whole cube."""

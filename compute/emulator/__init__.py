@@ -1,0 +1,1 @@
+"""A fast emulator of a land-surface model: features, forest, inference."""

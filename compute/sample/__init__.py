@@ -1,0 +1,1 @@
+"""The `sample` job: what the emulator is trained on."""

@@ -1,0 +1,1 @@
+"""The `simulate` job: the four-layer soil-water column of every cell."""

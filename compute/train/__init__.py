@@ -1,0 +1,1 @@
+"""The `train` job: a forest that stands for a land surface model."""
