@@ -13,9 +13,13 @@ from typing import Any
 import xarray as xr
 
 from cube.errors import MissingObjectError, Problem
+from cube.job import ProductView
+from cube.live import read_live
+from cube.published import published_view
 from cube.reading import strict
 from cube.stores import Storage, Store, open_store
 from cube.stores.zarr_store import ZarrReader
+from cube.versions import ProductPath
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,14 @@ class Cube(Mapping[str, xr.Dataset]):
             )
         return self._json(key)
 
+    def view(self, product: str) -> tuple[ProductView, Mapping[str, Any]]:
+        """A product as jobs see it, and the manifest of its version. Raises as `item` does, and IntegrityError."""
+        self.item(product)
+        path = ProductPath(posixpath.dirname(posixpath.dirname(self._keys[product])), product)
+        live = read_live(self._store, path)
+        assert live is not None
+        return published_view(self._store, path, live), live.manifest
+
     def open(self, product: str, layout: str = "time", **options: Any) -> xr.Dataset:
         """A product as an xarray dataset; a missing object is an error, not fill.
 
@@ -99,6 +111,13 @@ class Cube(Mapping[str, xr.Dataset]):
 
     def _json(self, key: str) -> dict[str, Any]:
         return dict(json.loads(self._store.get(key)))
+
+    # A mapping would compare all products' data; what a cube holds also changes while it is open.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __getitem__(self, product: str) -> xr.Dataset:
         return self.open(product)

@@ -24,6 +24,7 @@ from compute.places import latitudes, refuse_other_cells
 from compute.simulate.job import TEMPERATURE_ONLY
 from compute.soil import soil_set
 from compute.train.job import MODEL
+from cube.axes import TimeAxis
 from cube.errors import CubeError, InputError, Problem
 from cube.job import JobContext, ProductView, Window
 from cube.layout import Group
@@ -180,37 +181,69 @@ class EmulateJob(SeriesJob):
     def key_options(self) -> Mapping[str, Any]:
         return self.made_by
 
-    def _fixed(self, cells: Mapping[str, slice]) -> dict[str, Window]:
-        return {self.options.soil: Window(SOIL, cells), self.options.baseline: Window(("pr_mean",), cells)}
+    def fixed(self, cells: Mapping[str, slice]) -> dict[str, Window]:
+        """Soil, baseline and model."""
+        model = {self.options.model: Window((), {}, (MODEL,))}
+        return {self.options.soil: Window(SOIL, cells), self.options.baseline: Window(("pr_mean",), cells), **model}
 
     def reads(self, group: Group, slices: Mapping[str, slice]) -> Mapping[str, Window]:
         cells = {name: slices[name] for name in self.soil.template.space}
         weather = self.forcing.windows(cells, slices["time"].start, slices["time"].stop)
-        return {**self._fixed(cells), **weather, self.options.model: Window((), {}, (MODEL,))}
+        return {**self.fixed(cells), **weather}
 
     def starts_from(self, cells: Mapping[str, slice]) -> Mapping[str, Window]:
         if self.continued:
             return self.continued.window(cells)
-        return {**self._fixed(cells), **self.forcing.windows(cells, 0, kernel.START_DAYS)}
+        return {**self.fixed(cells), **self.forcing.windows(cells, 0, kernel.START_DAYS)}
 
     def start(self, cells: Mapping[str, slice], data: Mapping[str, xr.Dataset]) -> State:
         if self.continued:
             return self.continued.state(data)
-        pr, _, pet = self._weather(cells, data, 0)
+        arrays = self.forcing.arrays(data)
+        return self.started(cells, data, (arrays["pr"], arrays["tas"]), self.forcing.days)
+
+    def started(
+        self,
+        cells: Mapping[str, slice],
+        data: Mapping[str, xr.Dataset],
+        weather: tuple[NDArray[np.float32], NDArray[np.float32]],
+        days: TimeAxis,
+    ) -> State:
+        """The state before the first of `days`, from its first year: see `asked`."""
+        pr, tas = (values[: kernel.START_DAYS] for values in weather)
+        pet = demand(tas, latitudes(self.soil, cells), days, 0)
         shape = tuple(cells[name].stop - cells[name].start for name in self.soil.template.space)
-        return kernel.start(pr, pet, self._statics(data)).reshape(-1, *shape)
+        return kernel.start(pr, pet, self.statics(data)).reshape(-1, *shape)
 
     def go_on(
         self, group: Group, slices: Mapping[str, slice], data: Mapping[str, xr.Dataset], state: State
     ) -> tuple[xr.Dataset, State]:
         cells = {name: slices[name] for name in self.soil.template.space}
-        pr, tas, pet = self._weather(cells, data, slices["time"].start)
-        fixed = self._statics(data)
+        arrays = self.forcing.arrays(data)
+        weather = arrays["pr"], arrays["tas"]
+        return self.asked(cells, data, weather, self.forcing.days, slices["time"].start, state)
+
+    def asked(
+        self,
+        cells: Mapping[str, slice],
+        data: Mapping[str, xr.Dataset],
+        weather: tuple[NDArray[np.float32], NDArray[np.float32]],
+        days: TimeAxis,
+        first: int,
+        state: State,
+    ) -> tuple[xr.Dataset, State]:
+        """What the model tells of days from position `first` of `days`, and the state after them.
+
+        data     soil, baseline and model, as `reads` names them
+        weather  rain, mm d-1, and temperature, K, each (days, cells)
+        """
+        pr, tas = weather
+        pet = demand(tas, latitudes(self.soil, cells), days, first)
+        fixed = self.statics(data)
         emulator = _loaded(data[self.options.model].attrs[MODEL])
         if problems := self._mismatches(emulator.schema):
             raise InputError(problems)
-        days = self.forcing.days
-        of_year = days.days_of_year(slices["time"].start, slices["time"].stop)
+        of_year = days.days_of_year(first, first + len(pr))
         made = emulate(emulator, pr, tas, pet, of_year, days.calendar, fixed, state.reshape(len(state), -1))
         shape, dims = state.shape[1:], tuple(cells)
         pores = fixed[[static.name for static in kernel.STATICS].index("sm_sat")]
@@ -228,18 +261,10 @@ class EmulateJob(SeriesJob):
     def check(self, slices: Mapping[str, slice], data: Mapping[str, xr.Dataset]) -> list[Problem]:
         return list(self.forcing.problems(self.forcing.arrays(data), slices["time"].start))
 
-    def _statics(self, data: Mapping[str, xr.Dataset]) -> NDArray[np.float64]:
+    def statics(self, data: Mapping[str, xr.Dataset]) -> NDArray[np.float64]:
         space = self.soil.template.space
         soil = {name: data[self.options.soil][name].transpose(*space).values for name in SOIL}
         return statics(soil, data[self.options.baseline]["pr_mean"].transpose(*space).values)
-
-    def _weather(
-        self, cells: Mapping[str, slice], data: Mapping[str, xr.Dataset], first: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Rain, temperature and potential evaporation, (days, cells); data begin at position `first` of the days."""
-        arrays = self.forcing.arrays(data)
-        pet = demand(arrays["tas"], latitudes(self.soil, cells), self.forcing.days, first)
-        return arrays["pr"], arrays["tas"], pet
 
     def notes(self) -> Mapping[str, Any]:
         model = self.model

@@ -25,7 +25,7 @@ from cube.job import JobContext, ProductView, Window
 from cube.layout import Group
 from cube.template import ArraySpec, FileSpec, Template
 
-MODEL = "model.ubj"
+MODEL = "model.json"
 TESTS = ("unseen", "scenario")
 Values = NDArray[np.float32]
 
@@ -145,7 +145,7 @@ class TrainJob(BlockJob):
         }
         fields = {"mlm:artifact_type": "xgboost.Booster.save_raw"}
         model = FileSpec(
-            "rmse", MEDIA_TYPE, "The forest, as xgboost's UBJSON with its schema inside", ("mlm:model",), fields
+            "rmse", MEDIA_TYPE, "The forest, as JSON of xgboost with its schema inside", ("mlm:model",), fields
         )
         return Template(
             arrays=arrays,
