@@ -5,6 +5,7 @@ from __future__ import annotations
 from compute.climatology import ClimatologyJob
 from compute.emulate.job import EmulateJob
 from compute.metric import MetricJob
+from compute.pet import PetJob
 from compute.sample.job import SampleJob
 from compute.simulate.job import SimulateJob
 from compute.soil import SoilJob
@@ -15,7 +16,7 @@ from ingest.job import IngestJob
 
 JOBS: dict[str, type[Job]] = {
     job.name: job
-    for job in (IngestJob, SoilJob, ClimatologyJob, SimulateJob, SampleJob, TrainJob, EmulateJob, MetricJob)
+    for job in (IngestJob, SoilJob, ClimatologyJob, PetJob, SimulateJob, SampleJob, TrainJob, EmulateJob, MetricJob)
 }
 
 OPTIONS: dict[str, type[Strict]] = {name: job.Options for name, job in JOBS.items()}

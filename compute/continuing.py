@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compute.places import refuse_other_cells
-from cube.axes import TimeAxis
+from cube.axes import TimeAxis, same_calendar
 from cube.errors import InputError, Problem
 from cube.job import ProductView, Window
 from cube.layout import SEGMENT
@@ -46,7 +46,7 @@ class Continued:
                 problems.append(
                     self._problem(f"its {name} is {found}, here it is {value}", "give both products the same options")
                 )
-        if time.calendar != days.calendar or time.stop != days.first:
+        if not same_calendar(time.calendar, days.calendar) or time.stop != days.first:
             what = f"it ends on {time.text(-1)} ({time.calendar}), this starts on {days.text(0)} ({days.calendar})"
             problems.append(self._problem(what, "let the forcing of both meet, by `period` if need be"))
         if problems:

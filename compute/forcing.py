@@ -12,7 +12,7 @@ import xarray as xr
 
 from compute.daily import DailyInput
 from compute.places import refuse_other_cells
-from cube.axes import Step, TimeAxis, ordinal_of, parse_date
+from cube.axes import Step, TimeAxis, ordinal_of, parse_date, same_calendar
 from cube.errors import CubeError, InputError, Problem
 from cube.job import ProductView, Window
 from cube.options import Period
@@ -20,7 +20,18 @@ from cube.units import conversion
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
-UNITS = {"pr": "mm d-1", "tas": "K", "tasmin": "K", "tasmax": "K", "evspsblpot": "mm d-1"}
+UNITS = {
+    "pr": "mm d-1",
+    "tas": "K",
+    "tasmin": "K",
+    "tasmax": "K",
+    "evspsblpot": "mm d-1",
+    "rsds": "W m-2",
+    "sfcWind": "m s-1",
+    "hurs": "%",
+    "huss": "kg kg-1",
+    "ps": "Pa",
+}
 """What the variables are handed over in."""
 LEGAL = {
     "pr": (0.0, 2000.0),
@@ -28,8 +39,14 @@ LEGAL = {
     "tasmin": (180.0, 340.0),
     "tasmax": (180.0, 340.0),
     "evspsblpot": (-5.0, 60.0),
+    "rsds": (0.0, 600.0),
+    "sfcWind": (0.0, 80.0),
+    "hurs": (0.0, 120.0),
+    "huss": (0.0, 0.08),
+    "ps": (4e4, 1.1e5),
 }
-"""What can be weather, in these units. Rain beyond was never measured in a day; dew gives small negative demands."""
+"""What can be weather, in these units. Rain beyond was never measured in a day; dew gives small negative demands, and
+models of the atmosphere some supersaturation."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +90,8 @@ class Forcing:
     def days(self) -> TimeAxis:
         """The days that all have. Raises InputError where there are none, or their calendars differ."""
         axes = {each.view.name: each.days for each in self.inputs.values()}
-        calendars = {axis.calendar for axis in axes.values()}
-        if len(calendars) > 1:
+        calendar = next(iter(axes.values())).calendar
+        if not all(same_calendar(calendar, axis.calendar) for axis in axes.values()):
             told = ", ".join(f"{name} {axis.calendar}" for name, axis in axes.items())
             raise InputError(
                 Problem(
@@ -85,7 +102,6 @@ class Forcing:
                     "bring them to one calendar with `align` and its `calendar`",
                 )
             )
-        calendar = calendars.pop()
         first, stop = max(axis.first for axis in axes.values()), min(axis.stop for axis in axes.values())
         if self.period and self.period.start:
             first = max(first, ordinal_of(parse_date(self.period.start, calendar), Step("day"), calendar))

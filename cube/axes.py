@@ -26,6 +26,15 @@ CALENDARS = {
     "366_day": "all_leap",
 }
 EPOCH_YEAR = 1970
+GREGORIAN = frozenset({"standard", "proleptic_gregorian"})
+"""Calendars that number the same days alike from 1582-10-15 on, which all climate data here are after."""
+
+
+def same_calendar(one: str, other: str) -> bool:
+    """Whether days of two calendars are the same days under the same dates."""
+    return one == other or {one, other} <= GREGORIAN
+
+
 _EPOCH = f"{EPOCH_YEAR}-01-01 00:00:00"
 
 

@@ -18,7 +18,7 @@ from compute.emulate.options import EmulateOptions
 from compute.emulator.features import START_DAYS
 from compute.nearest import Place, nearest
 from compute.places import places
-from cube.axes import Step, TimeAxis, ordinal_of
+from cube.axes import Step, TimeAxis, ordinal_of, same_calendar
 from cube.catalogue import Cube
 from cube.errors import InputError, Problem
 from cube.job import JobContext, ProductView, Window
@@ -78,7 +78,7 @@ def emulate(
         raise InputError(Problem("series-unusable", "pr and tas are needed both", "pr, tas", fix="give both or none"))
     if pr is not None and tas is not None:
         own, weather = _own(pr, tas)
-        if (own.first, own.calendar) != (days.first, days.calendar):
+        if own.first != days.first or not same_calendar(own.calendar, days.calendar):
             state = None
         days = own
     changed = weather[0] * np.float32(rain), weather[1] + np.float32(warming)

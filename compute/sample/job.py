@@ -19,6 +19,7 @@ from compute.sample.runs import TARGETS, SampledRun
 from compute.sample.sites import chosen, classes
 from compute.sample.work import SampleWork
 from compute.soil import soil_set
+from cube.axes import same_calendar
 from cube.blockjob import BlockJob
 from cube.errors import CubeError, InputError, Problem
 from cube.job import WORKER_BYTES, BlockTask, JobContext, ProductView, Window, Work
@@ -101,7 +102,7 @@ class SampleJob(BlockJob):
             return
         before = next(at for at, each in enumerate(self.options.runs) if each.simulation == run.after)
         former, days = self._run(before).forcing.days, self._run(position).forcing.days
-        if (former.stop, former.calendar) != (days.first, days.calendar):
+        if former.stop != days.first or not same_calendar(former.calendar, days.calendar):
             what = f"its forcing starts on {days.text(0)}, that of {run.after} ends on {former.text(-1)}"
             fix = "let them meet, or leave `after` out"
             raise InputError(

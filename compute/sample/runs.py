@@ -16,7 +16,7 @@ from compute.emulator.features import START_DAYS, YEAR_LENGTHS
 from compute.forcing import Forcing
 from compute.places import refuse_other_cells
 from compute.sample.options import RunOptions
-from cube.axes import Step, ordinal_of, parse_date
+from cube.axes import Step, ordinal_of, parse_date, same_calendar
 from cube.errors import InputError, Problem
 from cube.job import ProductView
 
@@ -59,7 +59,7 @@ class SampledRun:
         if problems:
             raise InputError(problems)
         days, simulated = self.forcing.days, DailyInput(self.simulation, "smcl").days
-        if simulated.calendar != days.calendar:
+        if not same_calendar(simulated.calendar, days.calendar):
             what = f"its calendar is {simulated.calendar}, that of its forcing {days.calendar}"
             raise InputError(Problem("calendars-differ", what, self.simulation.name, fix="name the forcing it had"))
         if days.count < START_DAYS or not len(self.kept):
