@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compute.align.job import AlignJob
 from compute.climatology import ClimatologyJob
 from compute.emulate.job import EmulateJob
 from compute.metric import MetricJob
@@ -16,7 +17,18 @@ from ingest.job import IngestJob
 
 JOBS: dict[str, type[Job]] = {
     job.name: job
-    for job in (IngestJob, SoilJob, ClimatologyJob, PetJob, SimulateJob, SampleJob, TrainJob, EmulateJob, MetricJob)
+    for job in (
+        IngestJob,
+        AlignJob,
+        SoilJob,
+        ClimatologyJob,
+        PetJob,
+        SimulateJob,
+        SampleJob,
+        TrainJob,
+        EmulateJob,
+        MetricJob,
+    )
 }
 
 OPTIONS: dict[str, type[Strict]] = {name: job.Options for name, job in JOBS.items()}

@@ -244,7 +244,8 @@ class EmulateJob(SeriesJob):
         if problems := self._mismatches(emulator.schema):
             raise InputError(problems)
         of_year = days.days_of_year(first, first + len(pr))
-        made = emulate(emulator, pr, tas, pet, of_year, days.calendar, fixed, state.reshape(len(state), -1))
+        before = state.reshape(len(state), -1)
+        made = emulate(emulator, pr, tas, pet, of_year, days.calendar, fixed, before, self.options.predictor)
         shape, dims = state.shape[1:], tuple(cells)
         pores = fixed[[static.name for static in kernel.STATICS].index("sm_sat")]
         whole = 1000.0 * np.array(SOIL_LAYERS)[:, None] * pores

@@ -23,11 +23,13 @@ def climatology(
     day_of_year  of the reference, 1 on the first of January, shape (days,)
     wanted       days of the year to predict
     half_window  days before and after that are taken too, so that few years give a smooth season
+
+    Raises ValueError for days of the year outside 1 to 366.
     """
     values, number = np.asarray(reference, np.float64), np.asarray(day_of_year, np.int64)
     asked = np.asarray(wanted, np.int64)
     year = int(max(number.max(), asked.max()))
-    if not 0 < year <= _LONGEST_YEAR:
+    if min(number.min(), asked.min()) < 1 or year > _LONGEST_YEAR:
         raise ValueError(f"days of the year go from 1 to {_LONGEST_YEAR}, found {year}")
     sums, counts = np.zeros((2, year, values.shape[1]))
     valid = np.isfinite(values)
@@ -45,6 +47,8 @@ def persistence(reference: ArrayLike, lag: int) -> NDArray[np.float32]:
 
     It uses what an emulator never sees, the reference itself, and with a lag of few days deep layers hardly differ: say
     the lag beside the score.
+
+    Raises ValueError for a lag below one day.
     """
     values = np.asarray(reference, np.float32)
     if lag < 1:

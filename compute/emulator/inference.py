@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compute.emulator.baselines import predict_buckets
 from compute.emulator.domain import MISSING, flag
 from compute.emulator.features import STATE, features, season
 from compute.emulator.forest import Emulator
 from compute.emulator.schema import TARGETS
+
+Predictor = Literal["forest", "buckets"]
 
 _CELLS: Final = 16  # a cache line of float32 along the cells
 _DAYS: Final = 365  # features of a cell then fit the first cache
@@ -43,6 +46,7 @@ def emulate(
     calendar: str,
     statics: ArrayLike,
     state: ArrayLike,
+    predictor: Predictor = "forest",
 ) -> Emulated:
     """Emulate some days. The same bits however cells are grouped and days are cut, if the state is carried.
 
@@ -53,6 +57,7 @@ def emulate(
     calendar     of the days, as `cube.axes` names it
     statics      shape (10, cells), rows as in `features.STATICS`
     state        before the first of the days, shape (15, cells), from `features.start` or of the days before
+    predictor    forest, or the regression on the buckets alone that the schema holds, as a baseline
 
     Raises ValueError for arrays of other shapes.
     """
@@ -74,7 +79,11 @@ def emulate(
             seen, carried = features(
                 rain[span, some], air[span, some], demand[span, some], turn[:, span], fixed[:, some], carried
             )
-            out[:, span, some] = emulator.forest.predict(seen).transpose(1, 2, 0)
+            if predictor == "forest":
+                found = emulator.forest.predict(seen)
+            else:
+                found = predict_buckets(emulator.schema.buckets, seen)
+            out[:, span, some] = found.transpose(1, 2, 0)
             flags[span, some] = flag(seen, bounds).T
         after[:, some] = carried
     return Emulated(out[: len(TARGETS) - 1], out[-1], flags, after)

@@ -13,7 +13,7 @@ from cube.errors import IntegrityError
 from tests.compute import chain
 from tests.compute.test_sample_job import dates
 from tests.compute.test_simulate_job import THICKNESS
-from tests.compute.test_train_job import model_file
+from tests.compute.test_train_job import model_file, splits
 
 
 @pytest.fixture
@@ -139,3 +139,28 @@ def test_a_changed_model_is_predicted_with(whole: Path, folder: Path) -> None:
     error = chain.built(folder, again).failed["again"]
     assert isinstance(error, IntegrityError)
     assert error.problems[0].code == "object-changed"
+
+
+def test_buckets_alone_are_those_of_the_forest(whole: Path, folder: Path) -> None:
+    import shutil
+
+    shutil.copytree(whole / "cube", folder / "cube")
+    for file in whole.glob("*.nc"):
+        shutil.copy2(file, folder)
+    alone = ONCE.replace("emulated-historical", "buckets")
+    products = chain.CHAIN + alone.replace("model: model", "model: model\n    predictor: buckets")
+    assert not chain.built(folder, products).failed
+    cube = chain.opened(folder)
+    sample = cube["training"].load()
+    model = cube["model"]
+    held = splits(sample)
+    chosen = np.outer(~held.sites, ~np.isin(sample["year"].values, [2005, 2008]))
+    names = ("bucket_0.1m", "bucket_0.35m", "bucket_1m", "bucket_3m")
+    fills = [sample[name].values for name in names]
+    design = np.stack([np.ones(chosen.sum()), *(each[chosen] for each in fills)], axis=1)
+    fitted, *_ = np.linalg.lstsq(design, sample["beta"].values[chosen].astype("f8"), rcond=None)
+    own, days = dates(sample, 0)
+    expected = fitted[0] + sum(weight * each[:, own] for weight, each in zip(fitted[1:], fills, strict=True))
+    found = chain.flat(cube["buckets"]["fsmc"].sel(time=days).isel(pft=0))[:, sample["cell"].values].T
+    np.testing.assert_allclose(found, np.clip(expected, 0, 1), atol=1e-5)
+    assert model["rmse"].shape == (2, 4, 5)
