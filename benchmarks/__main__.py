@@ -11,9 +11,9 @@ from pathlib import Path
 
 from benchmarks.measure import Table, machine
 
-CASES = ("rechunk", "archive", "reading", "unchanged", "appending")
+CASES = ("rechunk", "archive", "reading", "unchanged", "appending", "emulator", "chain")
 FOLDER = Path(tempfile.gettempdir()) / "climate-impact-cube-benchmarks"
-PACKAGES = ("zarr", "numcodecs", "numpy", "dask", "xarray", "netCDF4", "rechunker")
+PACKAGES = ("zarr", "numcodecs", "numpy", "numba", "dask", "xarray", "netCDF4", "rechunker", "xgboost-cpu")
 
 
 def main(arguments: list[str]) -> int:
