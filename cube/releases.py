@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version as package_version
 
-PACKAGES = ("numpy", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker")
+PACKAGES = ("numpy", "numba", "numcodecs", "zarr", "xarray", "netCDF4", "rechunker", "xgboost-cpu")
 
 
 def releases() -> dict[str, str]:

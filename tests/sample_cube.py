@@ -49,6 +49,11 @@ def build(
     more: further keys."""
     spec = folder / f"{store}.yaml"
     spec.write_text(SPEC.format(store=address or store, cluster=cluster) + more)
+    return run(spec, environment)
+
+
+def run(spec: Path, environment: dict[str, str] | None = None) -> str:
+    """What `cube build` of a specification says."""
     ran = subprocess.run(
         [*CUBE, "build", "--spec", str(spec)],
         cwd=ROOT,

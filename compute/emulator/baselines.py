@@ -76,7 +76,10 @@ def predict_buckets(coefficients: ArrayLike, features: ArrayLike) -> NDArray[np.
     features      shape (cells, 29, days)
     """
     fills, found = np.asarray(features, np.float64)[:, BUCKET_ROWS], np.asarray(coefficients, np.float64)
-    values = np.einsum("ft,cfd->ctd", found[1:], fills) + found[0][:, None]
+    values = np.broadcast_to(found[0][:, None], (len(fills), found.shape[1], fills.shape[2]))
+    # One after the other: the order of a library's sum depends on the shape, and bits with it.
+    for bucket, slopes in enumerate(found[1:]):
+        values = values + slopes[:, None] * fills[:, bucket, None]
     return np.asarray(np.clip(values, 0.0, 1.0), np.float32)
 
 

@@ -128,8 +128,8 @@ def features(
 ) -> tuple[Singles, Doubles]:
     """The features of some days, shape (cells, 29, days) with rows as in `FEATURES`, and the state after these days.
 
-    Where `state` or a static is missing, all features and the new state are NaN. From a missing day of forcing on, what
-    depends on it is NaN.
+    All features of a cell are NaN where `state` or a static is missing, and from the first day of missing forcing on; so
+    is its new state.
 
     pr      rain, mm d-1, shape (days, cells); taken as float32, as the following two
     tas     air temperature, K, shape (days, cells)
@@ -211,8 +211,15 @@ def _stream(rain: Any, air: Any, demand: Any, season: Any, statics: Any, capacit
             free[k] = 1.0 / (_FREE * most[k])
         for day in range(rain.shape[0]):
             wet, dry = np.float64(rain[day, cell]), np.float64(demand[day, cell])
+            warmth = np.float64(air[day, cell]) - _ZERO_CELSIUS
+            if np.isnan(wet + dry + warmth):
+                # Everything, as after a cut of the series at any later day.
+                rows[:, day:] = np.nan
+                memory[:] = np.nan
+                water[:] = np.nan
+                break
             rows[0, day] = wet
-            rows[1, day] = np.float64(air[day, cell]) - _ZERO_CELSIUS
+            rows[1, day] = warmth
             for k in range(_RAINS):
                 memory[k] = _KEPT[k] * memory[k] + _NEW[k] * wet
                 rows[_RAIN_ROW + k, day] = memory[k]
@@ -220,7 +227,6 @@ def _stream(rain: Any, air: Any, demand: Any, season: Any, statics: Any, capacit
                 memory[k] = _KEPT[k] * memory[k] + _NEW[k] * dry
                 rows[_PET_ROW - _RAINS + k, day] = memory[k]
             for k in range(_STORES):
-                # Comparisons with NaN are false, so that what is missing stays missing.
                 held = water[k] + wet
                 if held > most[k]:
                     held = most[k]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from compute.emulator.features import FEATURES, NAMES
 from compute.emulator.predictor import Forest
 from compute.emulator.schema import TARGETS, Schema
 from cube.errors import ComputeError, InputError, Problem
+
+if TYPE_CHECKING:
+    import xgboost
 
 MEDIA_TYPE: Final = "application/json"
 _ATTRIBUTE: Final = "schema"
@@ -92,6 +94,8 @@ def train(features: NDArray[np.float32], targets: NDArray[np.float32], training:
         problems.append(Problem("training-range", what, fix="check units and saturation of the simulation"))
     if problems:
         raise InputError(problems)
+    import xgboost  # most of what a cube does needs no training
+
     data = xgboost.QuantileDMatrix(
         features, targets, max_bin=training.bins, nthread=training.threads, feature_names=list(NAMES)
     )
@@ -113,7 +117,7 @@ def save(booster: xgboost.Booster, schema: Schema) -> bytes:
     found = load(data).forest.predict(np.ascontiguousarray(rows.T)[np.newaxis])[0].T
     if not np.array_equal(found, expected):
         # How xgboost lays out its trees is its own affair, and may change with a release.
-        what = f"the compiled predictor does not give what xgboost {xgboost.__version__} gives"
+        what = "the compiled predictor does not give what this release of xgboost gives"
         danger = "emulated soil moisture would not be that of the trained model"
         raise ComputeError(Problem("emulator-predictor", what, danger=danger, fix="train with an older xgboost"))
     return data

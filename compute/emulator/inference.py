@@ -18,7 +18,7 @@ from compute.emulator.schema import TARGETS
 Predictor = Literal["forest", "buckets"]
 
 _CELLS: Final = 16  # a cache line of float32 along the cells
-_DAYS: Final = 365  # features of a cell then fit the first cache
+_DAYS: Final = 1461  # four years: the longer, the less often trees are reduced; features still fit the second cache
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
-
-import xgboost
 
 from compute.emulator.features import FEATURES
 from compute.emulator.schema import TARGETS
@@ -22,7 +21,7 @@ def model_properties(sample: str, emulates: str, hyperparameters: Mapping[str, A
         "mlm:architecture": "gradient boosted trees, multi-output",
         "mlm:tasks": ["regression"],
         "mlm:framework": "XGBoost",
-        "mlm:framework_version": xgboost.__version__,
+        "mlm:framework_version": version("xgboost-cpu"),
         "mlm:pretrained": False,
         "mlm:pretrained_source": None,
         "mlm:hyperparameters": dict(hyperparameters),

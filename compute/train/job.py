@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import xarray as xr
-import xgboost
 from numpy.typing import NDArray
 
 from compute.emulator.baselines import fit_buckets, predict_buckets
@@ -15,7 +14,7 @@ from compute.emulator.driving import BASELINE_RULE, PET_FORMULA
 from compute.emulator.features import FEATURES, NAMES, YEAR_LENGTHS
 from compute.emulator.forest import MEDIA_TYPE, Training, load, save, train
 from compute.emulator.schema import TARGETS, Schema, Setting, columns_of
-from compute.train.describing import model_properties
+from compute.train.describing import ARTIFACT, model_properties
 from compute.train.options import TrainOptions
 from compute.train.scoring import PREDICTORS, SCORES, references, scores
 from compute.train.splits import Splits
@@ -24,6 +23,9 @@ from cube.errors import InputError, Problem
 from cube.job import JobContext, ProductView, Window
 from cube.layout import Group
 from cube.template import ArraySpec, FileSpec, Template
+
+if TYPE_CHECKING:
+    import xgboost
 
 MODEL = "model.json"
 TESTS = ("unseen", "scenario")
@@ -143,10 +145,8 @@ class TrainJob(BlockJob):
             )
             for dim, each in names.items()
         }
-        fields = {"mlm:artifact_type": "xgboost.Booster.save_raw"}
-        model = FileSpec(
-            "rmse", MEDIA_TYPE, "The forest, as JSON of xgboost with its schema inside", ("mlm:model",), fields
-        )
+        title = "The forest, as JSON of xgboost with its schema inside"
+        model = FileSpec("rmse", MEDIA_TYPE, title, ("mlm:model",), {"mlm:artifact_type": ARTIFACT})
         return Template(
             arrays=arrays,
             coords=xr.Dataset(coords=coords),
