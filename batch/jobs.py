@@ -5,6 +5,7 @@ from __future__ import annotations
 from compute.align.job import AlignJob
 from compute.climatology import ClimatologyJob
 from compute.emulate.job import EmulateJob
+from compute.evaluation.job import EvaluateJob
 from compute.metric import MetricJob
 from compute.pet import PetJob
 from compute.sample.job import SampleJob
@@ -27,6 +28,7 @@ JOBS: dict[str, type[Job]] = {
         SampleJob,
         TrainJob,
         EmulateJob,
+        EvaluateJob,
         MetricJob,
     )
 }

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compute.column.days import STATICS, advance
 from compute.column.hydraulics import Curve, Soil
 from compute.column.roots import shares_of
-from compute.column.stepping import STATICS, THICKNESS, advance
+from compute.column.stepping import THICKNESS
 
 Double = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -23,7 +24,8 @@ class Scheme:
 
     curve                hydraulic functions
     l_soil_sat_down      what a full layer cannot hold goes down instead of up, as JULES's switch of that name
-    steps_per_day        at least 8: steps of more than 3 h give wrong runoff even though they are implicit
+    steps_per_day        at least 8: steps of more than 3 h give wrong runoff even though they are implicit. Days on
+                         which a layer is full are done in 6 times as many, or more where fluxes go astray
     rain_steps           the day's rain falls evenly in so many first steps of the day; the demand is even over the day
     infiltration_factor  infiltration capacity in units of `satcon`
     extraction_limit     largest share of a layer's water that is extracted in one step

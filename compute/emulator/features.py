@@ -128,8 +128,8 @@ def features(
 ) -> tuple[Singles, Doubles]:
     """The features of some days, shape (cells, 29, days) with rows as in `FEATURES`, and the state after these days.
 
-    All features of a cell are NaN where `state` or a static is missing, and from the first day of missing forcing on; so
-    is its new state.
+    All features of a cell are NaN where `state` or a static is missing, and from the first day of missing forcing on;
+    then its new state is too.
 
     pr      rain, mm d-1, shape (days, cells); taken as float32, as the following two
     tas     air temperature, K, shape (days, cells)
@@ -151,7 +151,10 @@ def features(
         state=(after, (STATE, cells)),
     )
     out = np.empty((cells, len(FEATURES), days), np.float32)
-    _stream(rain, air, demand, turn, fixed, _capacities(fixed), after, out)
+    known = np.isfinite(after).all(axis=0) & np.isfinite(fixed).all(axis=0)
+    out[~known] = np.nan
+    after[:, ~known] = np.nan
+    _stream(np.flatnonzero(known), rain, air, demand, turn, fixed, _capacities(fixed), after, out)
     return out, after
 
 
@@ -190,36 +193,39 @@ def _start(rain: Any, demand: Any, capacities: Any, state: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _stream(rain: Any, air: Any, demand: Any, season: Any, statics: Any, capacities: Any, state: Any, out: Any) -> None:
+def _stream(
+    cells: Any, rain: Any, air: Any, demand: Any, season: Any, statics: Any, capacities: Any, state: Any, out: Any
+) -> None:
     memory, water = np.empty(_MEMORIES), np.empty(_STORES)
     whole, free, most = np.empty(_STORES), np.empty(_STORES), np.empty(_STORES)
-    for cell in range(rain.shape[1]):
-        if np.isnan(state[:, cell]).any() or np.isnan(statics[:, cell]).any():
-            out[cell] = np.nan
-            state[:, cell] = np.nan
-            continue
+    days = rain.shape[0]
+    for cell in cells:
         rows = out[cell]
         for k in range(len(_STATIC_ROWS)):
-            rows[_STATIC_ROWS[k]] = statics[k, cell]
-        rows[2] = season[0]
-        rows[3] = season[1]
-        memory[:] = state[:_MEMORIES, cell]
-        water[:] = state[_MEMORIES:, cell]
+            for day in range(days):
+                rows[_STATIC_ROWS[k], day] = statics[k, cell]
+        for k in range(_MEMORIES):
+            memory[k] = state[k, cell]
         for k in range(_STORES):
+            water[k] = state[_MEMORIES + k, cell]
             most[k] = capacities[k, cell]
             whole[k] = 1.0 / most[k]
             free[k] = 1.0 / (_FREE * most[k])
-        for day in range(rain.shape[0]):
+        for day in range(days):
             wet, dry = np.float64(rain[day, cell]), np.float64(demand[day, cell])
             warmth = np.float64(air[day, cell]) - _ZERO_CELSIUS
             if np.isnan(wet + dry + warmth):
                 # Everything, as after a cut of the series at any later day.
-                rows[:, day:] = np.nan
+                for row in range(rows.shape[0]):
+                    for later in range(day, days):
+                        rows[row, later] = np.nan
                 memory[:] = np.nan
                 water[:] = np.nan
                 break
             rows[0, day] = wet
             rows[1, day] = warmth
+            rows[2, day] = season[0, day]
+            rows[3, day] = season[1, day]
             for k in range(_RAINS):
                 memory[k] = _KEPT[k] * memory[k] + _NEW[k] * wet
                 rows[_RAIN_ROW + k, day] = memory[k]
@@ -238,5 +244,7 @@ def _stream(rain: Any, air: Any, demand: Any, season: Any, statics: Any, capacit
                     held = 0.0
                 water[k] = held
                 rows[_BUCKET_ROW + k, day] = held * whole[k]
-        state[:_MEMORIES, cell] = memory
-        state[_MEMORIES:, cell] = water
+        for k in range(_MEMORIES):
+            state[k, cell] = memory[k]
+        for k in range(_STORES):
+            state[_MEMORIES + k, cell] = water[k]

@@ -14,7 +14,10 @@ class SpinUpOptions(Strict):
 
     years: int = Field(3, ge=1, description="years at the start of the forcing that are repeated")
     cycles: int = Field(
-        40, ge=1, description="repeats at most; cells that are not in balance by then are counted in a note"
+        10,
+        ge=1,
+        description="repeats at most; cells that drift on by more than 0.1 mm a year then, mostly deserts in their "
+        "lowest layer, start from where they are",
     )
 
 

@@ -141,7 +141,7 @@ def series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Series]:
     for name, job, options in (("toy", Toy, ToyOptions), ("sums", Sums, InputOptions), ("total", Total, InputOptions)):
         monkeypatch.setitem(jobs.JOBS, name, job)
         monkeypatch.setitem(jobs.OPTIONS, name, options)
-    yield Series(tmp_path)
+    return Series(tmp_path)
 
 
 def plain(days: int, changed: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:

@@ -1,0 +1,1 @@
+"""Products brought onto a declared grid and calendar: the `align` job."""
