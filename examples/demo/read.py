@@ -18,3 +18,12 @@ print('    print(dry["dry_days"].sel(lat=10, lon=0, method="nearest").to_series(
 dry = xr.open_zarr(href)
 print("\nDry days a year near 10 N, 0 E:")
 print(dry["dry_days"].sel(lat=10, lon=0, method="nearest").to_series().to_string())
+
+import climate_impact_cube as cic  # noqa: E402  the rest of the demo needs no package of this project
+
+place = (9.06, 7.49)
+now = cic.emulate(cic.open(cube), "emulated-rcp85", place)
+drier = cic.emulate(cic.open(cube), "emulated-rcp85", place, rain=0.8, warming=2.0)
+share = [float((each["fsmc"] < 0.5).mean()) for each in (now, drier)]
+print(f"\nDays with beta below 0.5 near {place[0]} N, {place[1]} E, 2006 to 2030, emulated: {share[0]:.0%};")
+print(f"with 20 % less rain and 2 K more: {share[1]:.0%}.")
