@@ -24,6 +24,7 @@ from batch.commanding import (
     with_cluster,
 )
 from batch.doctor.command import doctor_command
+from batch.exporting import export_command
 from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.runs import records
@@ -263,7 +264,7 @@ def explain_command(code: str | None) -> None:
     click.echo(CODES[code])
 
 
-for command in (verify_command, rollback_command, gc_command, doctor_command):
+for command in (verify_command, rollback_command, gc_command, doctor_command, export_command):
     main.add_command(command)
 for command in (run_command, runs_command, schedule_command):
     main.add_command(command)

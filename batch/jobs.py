@@ -6,11 +6,12 @@ from compute.align.job import AlignJob
 from compute.climatology import ClimatologyJob
 from compute.emulate.job import EmulateJob
 from compute.evaluation.job import EvaluateJob
-from compute.metric import MetricJob
+from compute.metrics.job import MetricJob
 from compute.pet import PetJob
 from compute.sample.job import SampleJob
 from compute.simulate.job import SimulateJob
 from compute.soil import SoilJob
+from compute.summarise.job import SummariseJob
 from compute.train.job import TrainJob
 from cube.job import Job
 from cube.options import Strict
@@ -30,6 +31,7 @@ JOBS: dict[str, type[Job]] = {
         EmulateJob,
         EvaluateJob,
         MetricJob,
+        SummariseJob,
     )
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.measure import Table, machine
 
-CASES = ("rechunk", "archive", "reading", "unchanged", "appending", "emulator", "chain")
+CASES = ("rechunk", "archive", "reading", "unchanged", "appending", "column", "emulator", "chain", "metrics")
 FOLDER = Path(tempfile.gettempdir()) / "climate-impact-cube-benchmarks"
 PACKAGES = ("zarr", "numcodecs", "numpy", "numba", "dask", "xarray", "netCDF4", "rechunker", "xgboost-cpu")
 

@@ -1,7 +1,16 @@
-"""The notebook's face of the climate-impact datacube: `import climate_impact_cube as cic`."""
+"""The notebook's face of the climate-impact datacube: `import climate_impact_cube as cic`.
+
+cic.open      a published cube, as xarray datasets by name
+cic.emulate   soil moisture of a place in a changed climate
+cic.metrics   dry days, wet seasons and indices of any daily series, with thresholds of your own
+cic.plot      maps of a metric, seasons of a place
+cic.explain   where a number comes from
+cic.export    a product as NetCDF or CSV
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +18,21 @@ from typing import TYPE_CHECKING, Any
 from cube.catalogue import Cube
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from compute.emulate.place import emulate
+    from compute.export.exporting import export
+    from compute.metrics import functions as metrics
+    from compute.notebook import plot
+    from compute.notebook.explain import explain
 
-__all__ = ["Cube", "emulate", "open"]
+__all__ = ["Cube", "emulate", "explain", "export", "metrics", "open", "plot"]
+
+_LATER = {
+    "emulate": ("compute.emulate.place", "emulate"),
+    "explain": ("compute.notebook.explain", "explain"),
+    "export": ("compute.export.exporting", "export"),
+    "metrics": ("compute.metrics.functions", ""),
+    "plot": ("compute.notebook.plot", ""),
+}
 
 
 def open(location: str | Path, storage: Mapping[str, Any] | None = None) -> Cube:
@@ -25,22 +46,10 @@ def open(location: str | Path, storage: Mapping[str, Any] | None = None) -> Cube
     return Cube(location, storage)
 
 
-def emulate(
-    cube: Cube,
-    product: str,
-    place: tuple[float, float],
-    *,
-    pr: xr.DataArray | None = None,
-    tas: xr.DataArray | None = None,
-    rain: float = 1.0,
-    warming: float = 0.0,
-) -> xr.Dataset:
-    """Soil moisture of one place by the model behind an emulated product: see `compute.emulate.place.emulate`.
-
-    place     latitude and longitude in degrees: the nearest cell with values within 1.5 cells
-    pr, tas   daily series of your own with `units`, in place of the product's weather
-    rain      factor on rain;  warming  kelvins added to the temperature
-    """
-    from compute.emulate.place import emulate as ask  # what it needs takes seconds to import
-
-    return ask(cube, product, place, pr=pr, tas=tas, rain=rain, warming=warming)
+def __getattr__(name: str) -> Any:
+    # What the others need takes seconds to import.
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found

@@ -40,27 +40,37 @@ _EPOCH = f"{EPOCH_YEAR}-01-01 00:00:00"
 
 @dataclass(frozen=True)
 class Step:
-    """The length of one period: n hours (n divides 24), one day, one month or one year."""
+    """The length of one period: n hours (n divides 24), one day, one month or one year.
+
+    month  of years: the month, from 1, that they begin with; a year has the number of the calendar year it begins in
+    """
 
     unit: str
     hours: int = 0
+    month: int = 1
 
     def __post_init__(self) -> None:
         if self.unit not in {"hour", "day", "month", "year"}:
             raise ValueError(f"a step is hours, a day, a month or a year, not {self.unit!r}")
         if (self.unit == "hour") != (self.hours > 0) or (self.hours and 24 % self.hours):
             raise ValueError(f"{self.hours} hours do not divide a day")
+        if not 1 <= self.month <= 12 or (self.month > 1 and self.unit != "year"):
+            raise ValueError(f"years begin with a month from 1 to 12, not with {self.month}")
 
     @classmethod
     def parse(cls, text: str) -> Step:
-        """A step from "day", "month", "year" or "6 hours". Raises ValueError for any other text."""
+        """A step from "day", "month", "year", "year from month 7" or "6 hours". Raises ValueError for other texts."""
+        if begins := re.fullmatch(r"year from month (\d+)", text.strip()):
+            return cls("year", month=int(begins[1]))
         match = re.fullmatch(r"(\d+)\s*(?:h|hour|hours)|hour", text.strip())
         if match:
             return cls("hour", int(match[1] or 1))
         return cls(text.strip())
 
     def __str__(self) -> str:
-        return f"{self.hours} hours" if self.unit == "hour" else self.unit
+        if self.unit == "hour":
+            return f"{self.hours} hours"
+        return self.unit if self.month == 1 else f"{self.unit} from month {self.month}"
 
     @property
     def iso(self) -> str:
@@ -155,7 +165,7 @@ def encode(ordinals: np.ndarray[Any, Any], step: Step, calendar: str) -> np.ndar
         return ordinals.astype(np.int64)
     if step.unit == "hour":
         return ordinals.astype(np.int64) * step.hours
-    return _month_starts(ordinals * 12 if step.unit == "year" else ordinals, calendar)
+    return _month_starts(ordinals * 12 + step.month - 1 if step.unit == "year" else ordinals, calendar)
 
 
 def to_date(ordinal: int, step: Step, calendar: str) -> cftime.datetime:
@@ -168,7 +178,7 @@ def to_date(ordinal: int, step: Step, calendar: str) -> cftime.datetime:
 def ordinal_of(date: cftime.datetime | datetime.datetime, step: Step, calendar: str) -> int:
     """The ordinal of the period that holds `date` (floor)."""
     if step.unit == "year":
-        return date.year - EPOCH_YEAR
+        return date.year - EPOCH_YEAR - (date.month < step.month)
     if step.unit == "month":
         return (date.year - EPOCH_YEAR) * 12 + date.month - 1
     day = cftime.datetime(date.year, date.month, date.day, calendar=calendar)

@@ -1,23 +1,26 @@
-"""Jobs over products of the cube whose blocks are independent of each other: the usual kind."""
+"""Jobs over products of the cube whose blocks are independent of each other, the usual kind."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import xarray as xr
 
 from cube.job import WORKER_BYTES, BlockTask, Job, JobContext, ProductView, Result, Scratch, Window, Work
-from cube.layout import Group, Layout
+from cube.layout import Block, Group, Layout
 from cube.provenance import Provenance, inherited
 from cube.reading import VersionRef
 from cube.template import Template
 
+OWN = ""
+"""Among what a part is computed from: variables of the version itself. No product has this name."""
+
 
 class BlockJob(Job):
-    """A job over products of the cube whose blocks are independent of each other."""
+    """A job over products of the cube whose blocks are independent of each other, but for those that `own` names."""
 
     memory_factor: ClassVar[float] = 3.0
     """Peak working memory as a multiple of what a block reads and returns."""
@@ -39,23 +42,44 @@ class BlockJob(Job):
         """The part of the product given by `slices`, in encoded form.
 
         data  by input product, exactly the window that `reads` named: numbers as they are stored, time in its encoded
-              integer form; files are attributes by name, as they are of what is returned
+              integer form; files are attributes by name, as they are of what is returned; under OWN what `own` named
         """
+
+    def own(self, group: Group, slices: Mapping[str, slice]) -> Window | None:
+        """What a part of the product reads of the same version besides: variables of groups that read nothing of it,
+        and are made first. A job that has such parts names in their `identities` what those are made from."""
+        return None
 
     def identities(self, group: Group, slices: Mapping[str, slice]) -> Sequence[str]:
         reads = sorted(self.reads(group, slices).items())
         return [key for name, window in reads for key in self.inputs[name].keys_of(window)]
 
+    def builds_on(self, layout: Layout, blocks: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for block in map(Block.parse, blocks):
+            if block.layout != layout.name:
+                continue
+            group = layout.group(block.group)
+            if window := self.own(group, group.slices(block)):
+                for name in window.variables:
+                    found |= {each.id for each in layout.overlapping(name, window.slices)}
+        return found
+
     def works(self, layout: Layout, tasks: Sequence[BlockTask], budget: int, own: VersionRef) -> list[list[Work]]:
         template = self.template()
-        works: list[Work] = []
+        first: list[Work] = []
+        second: list[Work] = []
         for task in tasks:
             group = layout.group(task.block.group)
             slices = group.slices(task.block)
-            reads = self.reads(group, slices)
+            reads, besides = self.reads(group, slices), self.own(group, slices)
             memory = self.memory(template, group, slices, reads)
-            works.append(BlockWork(self, group, task, memory, self.proofs(reads)))
-        return [works]
+            if besides:
+                size = sum(template.arrays[name].bytes(besides.slices) for name in besides.variables)
+                memory += int(self.memory_factor * size)
+            work = BlockWork(self, group, task, memory, self.proofs(reads), own if besides else None)
+            (second if besides else first).append(work)
+        return [works for works in (first, second) if works] or [[]]
 
     def proofs(self, reads: Mapping[str, Window]) -> dict[str, dict[str, str]]:
         """sha256 of what `reads` touches, by input product and name of the object."""
@@ -79,13 +103,18 @@ class BlockJob(Job):
 
 @dataclass(frozen=True)
 class BlockWork:
-    """One block of a `BlockJob`. proofs: sha256 of what it reads, by input product and name of the object."""
+    """One block of a `BlockJob`.
+
+    proofs  sha256 of what it reads, by input product and name of the object
+    own     the version being made, where the block reads some of it
+    """
 
     job: BlockJob
     group: Group
     task: BlockTask
     memory: int
     proofs: Mapping[str, Mapping[str, str]]
+    own: VersionRef | None = None
 
     @property
     def id(self) -> str:
@@ -105,6 +134,8 @@ class BlockWork:
     def run(self, scratch: Scratch) -> Iterator[Result]:
         slices = self.group.slices(self.task.block)
         data = self.job.read(self.job.reads(self.group, slices), self.proofs)
+        if self.own is not None and (window := self.job.own(self.group, slices)):
+            data[OWN] = self.own.read(window.variables, window.slices)
         steps = slices.get("time")
         result = self.job.compute(self.group, slices, data)
         files = {str(name): value for name, value in result.attrs.items() if isinstance(value, bytes)}

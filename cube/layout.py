@@ -209,11 +209,13 @@ def time_layout(
     space: tuple[str, ...],
     segment: int | None,
     read_bytes_per_step_cell: int = 0,
+    read_bytes_per_cell: int = 0,
 ) -> Layout:
     """The time-optimised layout.
 
     segment                   steps of one chunk along time, None for the whole period
     read_bytes_per_step_cell  bytes that a job reads from its inputs for one step of one cell
+    read_bytes_per_cell       bytes that it reads for one cell of variables without time, 0 for as many as for one step
     """
     made = []
     joint = sum(len(parts) > 1 for parts in groups)
@@ -234,8 +236,9 @@ def time_layout(
         chunk_span = min(span, max(1, LONGEST_CHUNK_BYTES // max(per_step)))
         per_cell = max(per_step) * span
         shard_cells = min(SHARD_BYTES // per_cell, GROUP_BYTES // (sum(per_step) * span))
-        if read_bytes_per_step_cell:
-            shard_cells = min(shard_cells, READ_BYTES // (read_bytes_per_step_cell * span))
+        read = read_bytes_per_step_cell * span if steps or not read_bytes_per_cell else read_bytes_per_cell
+        if read:
+            shard_cells = min(shard_cells, READ_BYTES // read)
         chunk = _tile(shape, min(CHUNK_BYTES // (max(per_step) * chunk_span), max(1, shard_cells)))
         # A shard is a near-square tile of whole chunks.
         grid = [math.ceil(size / part) for size, part in zip(shape, chunk, strict=True)]

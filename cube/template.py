@@ -73,6 +73,7 @@ class Template:
     space       the names of the dimensions that blocks are cut along, besides time
     groups      data variables that are computed together
     read_bytes  bytes that the job reads from its inputs for one time step of one cell of the output
+    read_once   the same for variables without time, of products that have time; 0 for as many as for one step
     crs         epsg and wkt of a projected grid, both None for latitude and longitude
     bbox        west, south, east, north in degrees
     files       files that are no arrays, by name relative to the version
@@ -85,6 +86,7 @@ class Template:
     space: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     read_bytes: int = 0
+    read_once: int = 0
     crs: Mapping[str, Any] = field(default_factory=lambda: {"epsg": None, "wkt": None})
     bbox: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
     files: Mapping[str, FileSpec] = field(default_factory=dict)
@@ -133,6 +135,7 @@ class Template:
             space=self.space,
             segment=segment,
             read_bytes_per_step_cell=self.read_bytes,
+            read_bytes_per_cell=self.read_once,
         )
         if STATE not in self.arrays:
             return found

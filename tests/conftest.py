@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import xarray as xr
 from hypothesis import settings
 
 from .s3_server import S3Server, S3ServerUnavailableError
@@ -17,6 +18,9 @@ from .s3_server import S3Server, S3ServerUnavailableError
 # finds should stop who is at work on the code, not a submission that has nothing to do with it.
 settings.register_profile("project", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("project")
+
+# Tests have flox, which xarray-regrid brings, and users have not: groups must be reduced by the same code for both.
+xr.set_options(use_flox=False)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from compute.caveats import TEMPERATURE_ONLY
 from compute.continuing import Continued
 from compute.emulate.options import EmulateOptions
 from compute.emulator import features as kernel
@@ -21,7 +22,6 @@ from compute.emulator.inference import emulate
 from compute.emulator.schema import Schema, Setting, columns_of, mismatches
 from compute.forcing import Forcing
 from compute.places import latitudes, refuse_other_cells
-from compute.simulate.job import TEMPERATURE_ONLY
 from compute.soil import soil_set
 from compute.train.job import MODEL
 from cube.axes import TimeAxis

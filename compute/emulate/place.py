@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cftime
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from compute.arrays import days_of
 from compute.emulate.job import EmulateJob
 from compute.emulate.options import EmulateOptions
 from compute.emulator.features import START_DAYS
 from compute.nearest import Place, nearest
 from compute.places import places
-from cube.axes import Step, TimeAxis, ordinal_of, same_calendar
+from cube.axes import TimeAxis, same_calendar
 from cube.catalogue import Cube
 from cube.errors import InputError, Problem
 from cube.job import JobContext, ProductView, Window
@@ -145,8 +145,8 @@ def _own(pr: xr.DataArray, tas: xr.DataArray) -> tuple[TimeAxis, Weather]:
         values.append((series.values * factor + offset).astype(np.float32))
     if problems:
         raise InputError(problems)
-    days = _days(pr)
-    if days != _days(tas):
+    days = days_of(pr)
+    if days != days_of(tas):
         raise InputError(_unusable("pr, tas", "they are of different days", "cut both to the same days"))
     if days.count < START_DAYS:
         raise InputError(
@@ -158,23 +158,6 @@ def _own(pr: xr.DataArray, tas: xr.DataArray) -> tuple[TimeAxis, Weather]:
         what = "there are missing values, negative rain, or temperatures that are none in kelvin"
         raise InputError(_unusable("pr, tas", what, "fill the gaps; see the units"))
     return days, (rain[:, None], air[:, None])
-
-
-def _days(series: xr.DataArray) -> TimeAxis:
-    calendar = str(series["time"].dt.calendar)
-    time = series["time"].dt
-    stamps = zip(time.year.values, time.month.values, time.day.values, strict=True)
-    numbers = np.array(
-        [
-            ordinal_of(cftime.datetime(int(y), int(m), int(d), calendar=calendar), Step("day"), calendar)
-            for y, m, d in stamps
-        ]
-    )
-    if not len(numbers) or (np.diff(numbers) != 1).any():
-        raise InputError(
-            _unusable(str(series.name), "its days do not follow each other one by one", "give daily values")
-        )
-    return TimeAxis(int(numbers[0]), len(numbers), Step("day"), calendar)
 
 
 def _unusable(name: str, what: str, fix: str) -> Problem:

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from compute.caveats import TEMPERATURE_ONLY, TEMPERATURE_PET
 from compute.evaluation import structure
 from compute.evaluation.baselines import CLIMATOLOGY, PERSISTENCE
 from compute.evaluation.compared import Compared
 from compute.evaluation.days import told
 from compute.evaluation.maps import RANGE
 from compute.evaluation.targets import Series, Target
-from compute.simulate.job import MODEL, PETS, TEMPERATURE_ONLY
+from compute.simulate.job import MODEL
 from compute.soil import SOIL_SET
 from cube.provenance import Citation
 
 MODELS = {MODEL: "the column"}
 """Short names of models."""
-TEMPERATURE_PET = (PETS["oudin"], PETS["hargreaves"])
 
 
 @dataclass(frozen=True)

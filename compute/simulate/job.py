@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import xarray as xr
 
+from compute.caveats import TEMPERATURE_ONLY
 from compute.column.hydraulics import Soil
 from compute.column.pet import hargreaves, oudin, solar_day
 from compute.column.roots import shares_of
@@ -270,9 +271,3 @@ class SimulateJob(SeriesJob):
         if self.options.pet in ("oudin", "hargreaves"):
             caveats.append(TEMPERATURE_ONLY)
         return {"notes": [*caveats, *self.forcing.notes()], "attrs": {"source": MODEL}}
-
-
-TEMPERATURE_ONLY = (
-    "Potential evaporation follows from temperature alone, which tends to exaggerate drying in a warmer climate: under "
-    "Oudin's formula it rises 13 % for 4 K at 25 degC."
-)

@@ -22,7 +22,7 @@ from batch.build import build
 from batch.jobs import OPTIONS
 from batch.reporting import Reporter
 from batch.spec import load_spec
-from compute.metric import MetricJob
+from compute.metrics.job import MetricJob
 from ingest.job import IngestJob
 from ingest.sources import SOURCES
 
@@ -49,7 +49,7 @@ PINNED: dict[tuple[Any, ...], dict[str, str]] = {
         "rain/pr": "9b0fa00dca0d04289425f10409da7b73e21a0fd6f9886b0fdaff9007df7c7ce0",
     },
     ("ingest", 1, "tamsat", 1): {"tamsat/pr": "53eeb282c3a1fdaf0ebb108651a262b15a448e57cdac3278f6ed657bad78674f"},
-    ("metric", 1): {
+    ("metric", 2): {
         "dry/dry_days": "0962ee321909f0333cf4dad5f1cbfb2b58a6829e1cf4357367956fd7fe9a270f",
         "dry/valid_days": "28e1396e48ebb1ed12e3c427d42f512b21c674fc161b129dc6a81388df0eab19",
     },

@@ -85,3 +85,23 @@ def test_segments_hold_their_years_whatever_the_start():
             last = ordinal_of(cftime.datetime(start + 10, 1, 1, calendar=calendar), Step("day"), calendar)
             assert last - first <= Step("day").per_years(10, calendar) <= last - first + 1
     assert encode(pd.Series([24]).to_numpy(), Step("month"), "standard")[0] == 730
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_years_from_july_lose_their_first_month(calendar):
+    step = Step("year", month=7)
+    assert Step.parse(str(step)) == step
+    assert Step.parse(str(Step("year"))) == Step("year")
+    axis = TimeAxis(31, 3, step, calendar)
+    assert [axis.text(i) for i in range(3)] == ["2001-07-01", "2002-07-01", "2003-07-01"]
+    assert TimeAxis.from_json(axis.to_json()) == axis
+    starts = axis.bounds()
+    assert (starts[1:, 0] == starts[:-1, 1]).all()
+    for date, ordinal in (((2001, 6, 30), 30), ((2001, 7, 1), 31), ((2002, 6, 30), 31), ((2002, 7, 1), 32)):
+        assert ordinal_of(cftime.datetime(*date, calendar=calendar), step, calendar) == ordinal
+
+
+def test_months_of_days_begin_years():
+    for unit, month in (("year", 13), ("year", 0), ("month", 7), ("day", 2)):
+        with pytest.raises(ValueError, match="years begin"):
+            Step(unit, month=month)

@@ -29,7 +29,7 @@ def _import_all() -> None:
     import s3fs  # noqa: F401
 
     import batch.command  # noqa: F401
-    import compute.metric  # noqa: F401
+    import compute.metrics.job  # noqa: F401
     import cube.stores.s3  # noqa: F401
     import ingest.job
     import ingest.references  # noqa: F401

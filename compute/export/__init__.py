@@ -1,0 +1,1 @@
+"""Products as NetCDF and CSV files."""

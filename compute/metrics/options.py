@@ -1,0 +1,238 @@
+"""The options of the `metric` job."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+
+from cube.errors import SpecError
+from cube.options import Period, Strict
+from cube.units import measured, quantity
+
+LETTERS: Final = "JFMAMJJASOND"
+
+MetricName = Literal["dry_days", "wet_season", "threshold_season", "soil_season", "wrsi", "ssmi"]
+
+
+def _days(value: Any) -> Any:
+    match = re.fullmatch(r"(\d+) ?d", value) if isinstance(value, str) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        match = None
+    if not match or not int(match[1]):
+        raise ValueError(f'a number of days is written with its unit, such as "10 d"; found {value!r}')
+    return int(match[1])
+
+
+DayCount = Annotated[
+    int,
+    BeforeValidator(_days, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+ ?d$")]),
+    PlainSerializer(lambda value: f"{value} d", when_used="json"),
+]
+"""Whole days, from a text with its unit."""
+
+MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|30)$")]
+"""A day of the year as month and day, such as 07-01."""
+
+
+def months_of(name: str) -> tuple[int, ...]:
+    """The months, from 1, of initials such as "MAM"; raises ValueError for what names none, or several."""
+    twice = LETTERS * 2
+    found = [at for at in range(12) if twice.startswith(name, at)]
+    if not 2 <= len(name) <= 12 or not found:
+        raise ValueError(f'{name!r} is no row of months; write the initials of two or more, such as "MAM" or "JJAS"')
+    if len(found) > 1 and len(name) < 12:
+        raise ValueError(f"{name!r} may begin with several months; add one")
+    return tuple((found[0] + step) % 12 + 1 for step in range(len(name)))
+
+
+class ReferenceOptions(Strict):
+    """Where a climatology is taken from: fixed, so that growth and scenarios do not move it."""
+
+    product: str = Field(description="daily product with the same variable, cells and calendar")
+    period: Period = Field(description="whole years of it", examples=[{"start": 1976, "end": 2005}])
+
+
+class RuleOptions(Strict):
+    """A season by fixed thresholds, for places whose farmers and services know them."""
+
+    onset_from: MonthDay = Field(description="first day that may be the onset", examples=["05-01"])
+    onset_until: MonthDay = Field(description="last day that may be the onset; may lie in the next calendar year")
+    rain: str = Field("20 mm", description="rain that falls within `within`")
+    within: DayCount = Field(3, description="days in which `rain` falls, the onset being the last of them")
+    then_rain: str = Field("0 mm", description="rain that falls within `then_within` after these days")
+    then_within: DayCount | None = Field(None, description="days in which `then_rain` falls")
+    dry: str = Field("1 mm d-1", description="a day with less is dry")
+    no_dry_spell: DayCount | None = Field(
+        7, description="no row of so many dry days reaches into `afterwards`; null for no such rule"
+    )
+    afterwards: DayCount = Field(30, description="days after the onset that are looked at for dry spells")
+    cessation_from: MonthDay = Field(description="first day that the season may end; may lie in the next year")
+    cessation_until: MonthDay = Field(description="last day that the season may end; may lie in the next year")
+    cessation_dry: DayCount | None = Field(
+        20, description="the season ends before the first row of so many dry days; null where a bucket ends it"
+    )
+    bucket: str | None = Field(
+        None, description="the season ends when a bucket of so much rain is empty", examples=["60 mm"]
+    )
+    demand: str = Field("5 mm d-1", description="what empties the bucket")
+
+
+_KEYS: Final[dict[str, frozenset[str]]] = {
+    "dry_days": frozenset({"threshold", "percentile", "window", "spell", "starts", "months", "reference"}),
+    "wet_season": frozenset({"reference", "arid", "spread"}),
+    "threshold_season": frozenset({"rule"}),
+    "soil_season": frozenset({"threshold", "run", "reference"}),
+    "wrsi": frozenset({"reference", "starts", "months", "seasons"}),
+    "ssmi": frozenset({"reference"}),
+}
+_COMMON: Final = frozenset({"metric", "input", "variable", "pft", "land_fraction", "missing"})
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "wet_season": ("reference",),
+    "threshold_season": ("rule",),
+    "soil_season": ("reference",),
+    "wrsi": ("reference",),
+    "ssmi": ("reference",),
+}
+
+
+class MetricOptions(Strict):
+    """A drought metric of a daily product: dry days and spells, wet seasons of rain and of soil, or an index of soil
+    moisture. Which keys belong to which metric is told by the page of the metric; others are refused."""
+
+    product_fields: ClassVar[tuple[str, ...]] = ("input", "reference.product", "land_fraction", "seasons")
+
+    metric: MetricName = Field(
+        description="dry_days: days below a threshold and their runs. wet_season: onset, cessation and length by "
+        "anomalous accumulation of rain. threshold_season: onset and cessation by fixed thresholds of rain. "
+        "soil_season: the time in which soil moisture availability (beta) is above a threshold. wrsi: mean beta of a "
+        "season against its reference. ssmi: monthly standardised soil moisture index with drought classes"
+    )
+    input: str = Field(description="name of the daily product that it is made from")
+    variable: str | None = Field(None, description="variable of the input; needed where it has several")
+    pft: int | None = Field(
+        None, ge=1, description="vegetation, of variables that have several, as `pft` counts; 4 is C4 grass"
+    )
+    reference: ReferenceOptions | Literal["self"] | None = Field(
+        None,
+        description="where the climatology is taken from. self: the input's own whole years, which then hide drying: "
+        "such a product shows timing only, is labelled so, and changes whenever it grows",
+    )
+    land_fraction: str | None = Field(
+        None, description="product with the variable `land_fraction`; cells with less than half of land are missing"
+    )
+    missing: str = Field(
+        "5 %", description="share of a period's days that may be missing; with more the period is missing, never 0"
+    )
+    threshold: str | None = Field(
+        None,
+        description="dry_days: limit with its unit, days strictly below it count. soil_season: beta that is wet, by "
+        "default 50 %",
+        examples=["1 mm d-1", "50 %"],
+    )
+    percentile: float | None = Field(
+        None,
+        gt=0,
+        lt=100,
+        description="dry_days: the limit is this percentile of the reference, of each day of the year and cell",
+    )
+    window: DayCount = Field(
+        15, description="dry_days with `percentile`: days before and after that are pooled with each day of the year"
+    )
+    spell: DayCount = Field(5, description="dry_days: least length of a run that is counted in `dry_spells`")
+    starts: MonthDay = Field(
+        "01-01",
+        description="dry_days, wrsi: first day of the years that are counted, the first of a month; southern seasons "
+        "want 07-01, since calendar years cut them in two",
+    )
+    months: tuple[str, ...] = Field(
+        (),
+        description="dry_days, wrsi: parts of the year in place of the whole, by the initials of their months",
+        examples=[["MAM", "OND"]],
+    )
+    arid: str = Field(
+        "1 mm d-1", description="wet_season: cells whose daily rain varies less (standard deviation) have no season"
+    )
+    spread: DayCount = Field(
+        45, description="wet_season: largest standard deviation of onset in the reference; beyond it there is no season"
+    )
+    rule: Literal["sivakumar_1988", "stern_1981", "fews"] | RuleOptions | None = Field(
+        None, description="threshold_season: a set of thresholds from the literature, or a section of your own"
+    )
+    run: DayCount = Field(10, description="soil_season: days in a row that begin and end the season")
+    seasons: str | None = Field(
+        None,
+        description="wrsi: product of the metric wet_season or soil_season, whose climatological seasons are averaged "
+        "over in place of years or `months`",
+    )
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        known = _KEYS[self.metric]
+        strange = sorted(self.model_fields_set - known - _COMMON)
+        if strange:
+            raise ValueError(
+                f"{', '.join(strange)}: not an option of {self.metric}; it takes {', '.join(sorted(known))}"
+            )
+        lacking = [name for name in _NEEDED.get(self.metric, ()) if getattr(self, name) is None]
+        if lacking:
+            raise ValueError(f"{self.metric} needs {' and '.join(lacking)}")
+        if self.metric == "dry_days":
+            if (self.threshold is None) == (self.percentile is None):
+                raise ValueError("dry_days needs either `threshold` or `percentile`")
+            if (self.percentile is None) != (self.reference is None):
+                raise ValueError("`percentile` and `reference` belong together")
+        if self.starts[3:] != "01":
+            raise ValueError(f"`starts` is the first of a month, found {self.starts}")
+        if self.seasons and (self.months or "starts" in self.model_fields_set):
+            raise ValueError("give either `seasons`, or `months` and `starts`")
+        for name in self.months:
+            months_of(name)
+            if (months_of(name)[0] - self.first_month) % 12 + len(name) > 12:
+                raise ValueError(f"{name} is cut by the years, which start on {self.starts}; give another `starts`")
+        if len(set(self.months)) < len(self.months):
+            raise ValueError("`months` names the same months twice")
+        self._measures()
+        return self
+
+    def _measures(self) -> None:
+        """Quantities must be of the right kind; that of `threshold` of dry_days hangs on the input."""
+        wanted = {"missing": "1", "arid": "mm d-1"}
+        if self.metric == "soil_season":
+            wanted["threshold"] = "1"
+        for name, unit in wanted.items():
+            _measured(getattr(self, name), unit, name)
+        if self.threshold is not None and self.metric == "dry_days":
+            _measured(self.threshold, None, "threshold")
+        if not 0 <= self.missing_share < 1:
+            raise ValueError(f"missing is 0 % or more and less than 100 %, found {self.missing!r}")
+        if isinstance(self.rule, RuleOptions):
+            for name, unit in (
+                ("rain", "mm"),
+                ("then_rain", "mm"),
+                ("dry", "mm d-1"),
+                ("bucket", "mm"),
+                ("demand", "mm d-1"),
+            ):
+                _measured(getattr(self.rule, name), unit, name)
+
+    @property
+    def missing_share(self) -> float:
+        return quantity(self.missing, "1", "missing")
+
+    @property
+    def first_month(self) -> int:
+        return int(self.starts[:2])
+
+
+def _measured(value: str | None, unit: str | None, where: str) -> None:
+    if value is None:
+        return
+    try:
+        if unit is None:
+            measured(value, where)
+        else:
+            quantity(value, unit, where)
+    except SpecError as error:
+        raise ValueError(*error.problems) from None

@@ -1,0 +1,117 @@
+"""Pictures of a published cube for notebooks and reports, drawn without the network and without pyplot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from compute.notebook.caveats import footnote
+from compute.notebook.cells import cells_of
+from compute.notebook.choosing import When, choose
+from compute.notebook.colours import POSITIONS, base, scale
+from compute.notebook.mapping import drawn
+from compute.notebook.opened import CHANGE, Opened, unknown
+from compute.notebook.picture import Picture, style
+from compute.notebook.years import seasons
+from compute.seasons.years import year_length
+from cube.catalogue import Cube
+from cube.errors import InputError
+
+
+def map(
+    cube: Cube,
+    product: str,
+    variable: str | None = None,
+    *,
+    when: When = None,
+    season: int | str | None = None,
+    model: str | None = None,
+    area: tuple[float, float, float, float] | None = None,
+    path: str | Path | None = None,
+) -> Picture:
+    """A map of a product's variable.
+
+    variable  of the product; of changes also the metric's name, such as "onset"; by default the metric's main one
+    when      a year, a month such as "2003-07", or (first, last) years to be averaged, by default all; of changes the
+              window, such as "2041-2070", by default the last
+    season    number of the season, by default 1, or the months, such as "MAM"
+    model     climate model of a product of changes; needed where it has several
+    area      west, south, east and north in degrees, by default all cells of which something is known
+    path      where it is also written as PNG
+
+    Colours are amounts, changes around zero (brown is drier), or days of the year. Hatched on grey are cells without a
+    number, by the reason; hatched over colours are changes that should not be relied on. Cells of which nothing is
+    known, such as the sea, are white.
+
+    Raises InputError for choices that the product does not have, MissingObjectError for an unknown product.
+    """
+    opened = Opened.of(cube, product)
+    name = opened.variable(variable)
+    attrs = opened.attrs(name)
+    if "since" in str(attrs.get("units", "")):
+        fix = [each for each in POSITIONS if each in opened.arrays]
+        raise InputError(
+            unknown(f"{name} are dates, whose map would differ from year to year", product, "variable", fix)
+        )
+    chosen = choose(opened, name, when, season, model)
+    cells = cells_of(opened)
+    box = cells.extent(chosen.known, area)
+    chosen = chosen.only(cells.inside(box))
+    time = opened.time
+    colours = scale(name, attrs, chosen.values, year_length(time.calendar if time else "standard"))
+    told = ", ".join(filter(None, [str(attrs.get("long_name", name)), chosen.told]))
+    with style():
+        figure = drawn(
+            cells,
+            chosen,
+            colours,
+            title=f"{opened.title}\n{told}",
+            label=_label(opened, name),
+            notes=footnote(cube, [(opened, name)], chosen.notes),
+            box=box,
+        )
+    figure.write(path)
+    return figure
+
+
+def season(
+    cube: Cube,
+    products: str | Sequence[str],
+    place: tuple[float, float],
+    *,
+    variable: str | None = None,
+    season: int | str = 1,
+    path: str | Path | None = None,
+) -> Picture:
+    """A place's season over the years, the products side by side in panels with one axis.
+
+    products  names of yearly products, e.g. of the observations and of each scenario
+    place     latitude and longitude in degrees; the nearest cell that ever has a value stands for it, if it is within
+              1.5 cells
+    variable  one with a number a year, drawn as a line; by default the season itself, as a bar from onset to cessation,
+              or the product's main variable where it has no season
+    season    number of the season, or the months, such as "MAM"
+    path      where it is also written as PNG
+
+    Below the bars, marks show why years have no season. Raises InputError for a place without a cell and for choices
+    that a product does not have, MissingObjectError for an unknown product.
+    """
+    names = [products] if isinstance(products, str) else list(products)
+    if not names:
+        raise InputError(unknown("no product is named", "plot.season", "products", list(cube)))
+    shown = [Opened.of(cube, name) for name in names]
+    with style():
+        figure = seasons(cube, shown, place, variable, str(season))
+    figure.write(path)
+    return figure
+
+
+def _label(opened: Opened, name: str) -> str:
+    """What the colours are, with units."""
+    attrs, spec = opened.attrs(name), opened.arrays[name]
+    units = str(attrs.get("units", "1"))
+    if base(name) in POSITIONS and not name.endswith(CHANGE):
+        return f"{name} (day of the year)"
+    if units == "1":
+        units = "number" if spec.dtype.kind in "iu" else "1"
+    return f"{name} ({'days' if units == 'd' else units})"

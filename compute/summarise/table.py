@@ -1,0 +1,45 @@
+"""Summaries as a tidy table: a row for each period, further position and region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compute.labels import headed, labels_of
+from cube.template import Template
+
+
+def table(
+    template: Template,
+    dims: Sequence[str],
+    regions: Sequence[str],
+    columns: Mapping[str, tuple[str, NDArray[Any]]],
+) -> bytes:
+    """CSV, UTF-8; missing values are empty.
+
+    dims     of all columns, `region` last
+    regions  names of the regions
+    columns  name of the array and its values, by the column's name without unit
+    """
+    labels: dict[str, Sequence[str]] = {"region": regions}
+    for dim in dims:
+        if dim == "time":
+            assert template.time is not None
+            labels[dim] = [template.time.text(at) for at in range(template.time.count)]
+        elif dim in template.coords:
+            labels.setdefault(dim, labels_of(template.coords[dim].variable))
+    first = next(iter(columns.values()))[1]
+    sizes = first.shape
+    found: dict[str, Any] = {}
+    codes = np.unravel_index(np.arange(first.size), sizes)
+    for axis, dim in enumerate(dims):
+        words = labels.get(dim, [str(at) for at in range(sizes[axis])])
+        found[dim] = np.asarray(words, dtype=object)[codes[axis]]
+    for name, (array, values) in columns.items():
+        found[headed(name, template.arrays[array].attrs)] = values.ravel()
+    text = pd.DataFrame(found).to_csv(index=False, lineterminator="\n")
+    return str(text).encode()

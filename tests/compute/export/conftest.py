@@ -1,0 +1,110 @@
+"""A small cube with a product of each shape that is exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from batch import jobs
+from cube.axes import Step, TimeAxis
+from cube.catalogue import Cube
+from tests.compute.notebook.products import FILL, JOBS, Toy, built, grid, season_toy, years
+
+LATS, LONS = np.arange(1.0, 9.0, 2.0), np.arange(-7.0, 5.0, 2.0)
+SHAPE = (len(LATS), len(LONS))
+TRIANGLE = [[-6.5, 0.5], [3.5, 0.5], [-1.5, 6.5], [-6.5, 0.5]]
+BAND = [[-8.0, 6.0], [4.0, 6.0], [4.0, 8.0], [-8.0, 8.0], [-8.0, 6.0]]
+
+
+def daily() -> Toy:
+    """Two years of 360 days; cell (0, 0) has no values, one day of another is missing."""
+    values = np.random.default_rng(2).gamma(0.5, 4.0, (720, *SHAPE)).astype("f4")
+    values[:, 0, 0] = np.nan
+    values[100, 2, 3] = np.nan
+    attrs = {"units": "mm d-1", "standard_name": "lwe_precipitation_rate", "cell_methods": "time: mean"}
+    return Toy(
+        {
+            "pr": (("time", "lat", "lon"), values, {**attrs, "long_name": "rain"}),
+            "wet": (("time", "lat", "lon"), (values > 1).astype("i1"), {"long_name": "wet day", "units": "1"}),
+        },
+        grid(LATS, LONS),
+        TimeAxis(360 * 31, 720, Step("day"), "360_day"),
+    )
+
+
+def seasons() -> Toy:
+    onset = np.random.default_rng(4).integers(60, 120, (3, 2, *SHAPE))
+    onset[:, :, 3, :3] = FILL
+    flag = np.where(onset == FILL, 1, 0)
+    usual = onset[0]
+    return season_toy(onset, onset + 100, flag, grid(LATS, LONS), years(2001, 3), start=usual, end=usual + 100)
+
+
+def national() -> Toy:
+    y, x = 1000.0 * np.arange(200, 216, 4), 1000.0 * np.arange(400, 420, 4)
+    coords = {
+        "y": xr.Variable(("y",), y, {"units": "m", "standard_name": "projection_y_coordinate", "axis": "Y"}),
+        "x": xr.Variable(("x",), x, {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}),
+    }
+    values = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    values[:, 0, 0] = FILL
+    attrs = {"long_name": "dry days", "units": "d", "_FillValue": FILL}
+    arrays = {"dry_days": (("time", "y", "x"), values, attrs)}
+    return Toy(arrays, coords, years(2001, 3), space=("y", "x"), epsg=27700)
+
+
+def sites() -> Toy:
+    """Three land points of 12 months."""
+    coords = {
+        "site": xr.Variable(("site",), np.arange(3, dtype=np.int32), {"long_name": "number of the site"}),
+        **{
+            name: xr.Variable(("site",), np.array(values), {"units": units, "standard_name": word})
+            for name, values, units, word in (
+                ("lat", [1.0, 2.0, 5.0], "degrees_north", "latitude"),
+                ("lon", [1.0, 2.0, 9.0], "degrees_east", "longitude"),
+            )
+        },
+    }
+    values = np.random.default_rng(8).normal(size=(12, 3)).astype("f4")
+    arrays = {"ssmi": (("time", "site"), values, {"long_name": "index", "units": "1"})}
+    return Toy(arrays, coords, TimeAxis(12 * 31, 12, Step("month"), "noleap"), space=("site",))
+
+
+TOYS = {"daily": daily(), "seasons": seasons(), "national": national(), "sites": sites()}
+
+
+@pytest.fixture(scope="package")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CUBE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for job in JOBS:
+        patch.setitem(jobs.JOBS, job.name, job)
+        patch.setitem(jobs.OPTIONS, job.name, job.Options)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="package")
+def folder(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where cube.yaml, the cube and two files of regions are; it must not be changed."""
+    folder: Path = tmp_path_factory.mktemp("export")
+    features = [
+        {"type": "Feature", "properties": {"name": name}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        for name, ring in (("Triangle", TRIANGLE), ("Northern band", BAND))
+    ]
+    (folder / "r.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    row = "job: summarise, input: seasons, variables: [onset, length], regions: {file: r.geojson}"
+    rows = {"summary": row, "daily": "job: toy, key: daily, layout: {segment: 1 years}"}
+    outcome = built(folder, TOYS, rows)
+    assert not outcome.failed, outcome.failed
+    return folder
+
+
+@pytest.fixture(scope="package")
+def cube(folder: Path) -> Cube:
+    return Cube(folder / "cube")

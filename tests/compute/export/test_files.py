@@ -1,0 +1,141 @@
+"""What a failed, killed or large export leaves behind, and cubes that are not a folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compute.export.exporting import export
+from compute.export.reading import Reader
+from cube.axes import Step, TimeAxis
+from cube.catalogue import Cube
+from cube.errors import IntegrityError, SpecError, StoreError
+from stac.serving import serve
+from tests.compute.notebook.products import Toy, built, grid
+
+from .test_netcdf import raw
+
+SIZE, DAYS = 64, 6000
+LIMIT = 40 * 2**20
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".csv"])
+def test_failed_export_leaves_a_file(cube: Cube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    whole = tmp_path / f"kept{suffix}"
+    export(cube, "daily", whole)
+    before = whole.read_bytes()
+
+    def broken(self: Reader, name: str, slices: Any) -> Any:
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(Reader, "read", broken)
+    for path, overwrite in ((tmp_path / f"new{suffix}", False), (whole, True)):
+        with pytest.raises(StoreError):
+            export(cube, "daily", path, overwrite=overwrite)
+    assert list(tmp_path.iterdir()) == [whole]
+    assert whole.read_bytes() == before
+
+
+def test_existing_file_is_replaced_without_being_asked(cube: Cube, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("mine")
+    with pytest.raises(SpecError) as refused:
+        export(cube, "daily", path)
+    assert path.read_text() == "mine"
+    assert refused.value.problems[0].code == "export-target"
+    export(cube, "daily", path, overwrite=True, end="2001-01-02")
+    assert len(path.read_text().splitlines()) == 1 + 2 * 24
+
+
+@pytest.mark.parametrize("name", ["a.txt", "no/a.nc", "folder.nc"])
+def test_unusable_target_is_written(cube: Cube, tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.nc").mkdir()
+    with pytest.raises(SpecError):
+        export(cube, "daily", tmp_path / name)
+
+
+def test_missing_chunk_becomes_missing_values(registered: None, tmp_path: Path) -> None:
+    from .conftest import daily
+
+    assert not built(tmp_path, {"daily": daily()}).failed
+    for chunk in tmp_path.glob("cube/metrics/daily/*/time.zarr/pr/c/**/*"):
+        if chunk.is_file():
+            chunk.chmod(0o644)
+            chunk.unlink()
+    with pytest.raises(IntegrityError):
+        export(Cube(tmp_path / "cube"), "daily", tmp_path / "a.nc")
+    assert not (tmp_path / "a.nc").exists()
+
+
+def test_cube_over_http_gives_another_file(folder: Path, cube: Cube, tmp_path: Path) -> None:
+    with serve(folder / "cube", "127.0.0.1", 0) as server:
+        export(Cube(server.url), "seasons", tmp_path / "a.nc", places=[(3.0, -3.0)])
+    export(cube, "seasons", tmp_path / "b.nc", places=[(3.0, -3.0)])
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from compute.export import exporting, netcdf, rows
+from cube.catalogue import Cube
+cube, folder = Cube(sys.argv[1]), Path(sys.argv[2])
+netcdf.BUDGET = rows.BUDGET = 2**21
+asked = dict(start="1971-01-01", end="1971-01-02")
+for suffix in (".nc", ".csv"):
+    exporting.export(cube, "large", folder / f"small{suffix}", box=(0, 0, 3, 3), **asked)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+exporting.export(cube, "large", folder / "large.nc", progress=lambda done, total: print(done, total, flush=True))
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+exporting.export(cube, "large", folder / "large.csv", box=(0, 0, 20, 64))
+print("grown", (after - before) * 1024, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - after) * 1024)
+"""
+
+
+@pytest.fixture(scope="module")
+def large(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A product of 98 MB, in chunks that hold the whole period of a few cells."""
+    values = np.zeros((DAYS, SIZE, SIZE), np.float32)
+    values[:] = np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
+    toy = Toy(
+        {"pr": (("time", "lat", "lon"), values, {"units": "mm d-1"})},
+        grid(np.arange(SIZE), np.arange(SIZE)),
+        TimeAxis(0, DAYS, Step("day"), "standard"),
+    )
+    folder = tmp_path_factory.mktemp("large")
+    assert not built(folder, {"large": toy}).failed
+    return folder
+
+
+def started(large: Path, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(large / "cube"), str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+
+
+def test_memory_grows_with_the_product(large: Path, tmp_path: Path) -> None:
+    process = started(large, tmp_path)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    *_, netcdf, table = out.splitlines()[-1].split()
+    assert int(netcdf) < LIMIT
+    assert int(table) < LIMIT
+    np.testing.assert_array_equal(
+        raw(tmp_path / "large.nc")["pr"].isel(time=5000).values, np.arange(SIZE * SIZE).reshape(SIZE, SIZE)
+    )
+
+
+def test_killed_export_is_seen_as_whole(large: Path, tmp_path: Path) -> None:
+    process = started(large, tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "large.nc").exists()
