@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compute.align.job import AlignJob
+from compute.change.job import ChangeJob
 from compute.climatology import ClimatologyJob
 from compute.emulate.job import EmulateJob
 from compute.evaluation.job import EvaluateJob
@@ -31,6 +32,7 @@ JOBS: dict[str, type[Job]] = {
         EmulateJob,
         EvaluateJob,
         MetricJob,
+        ChangeJob,
         SummariseJob,
     )
 }

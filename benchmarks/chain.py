@@ -40,7 +40,7 @@ products:
   soil: {{job: soil, collection: land, texture: texture, lai: texture}}
   rain-mean:
     {{job: climatology, collection: land, input: weather, variables: [pr], period: {{start: 2001, end: {last}}}}}
-  column: {{job: simulate, collection: land, pr: weather, tas: weather, soil: soil}}
+  column: {{job: simulate, collection: land, pr: weather, tas: weather, soil: soil, spin_up: {{cycles: 3}}}}
   training:
     job: sample
     collection: models

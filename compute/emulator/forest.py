@@ -37,13 +37,13 @@ class Training:
     threads        used; results do not depend on them
     """
 
-    trees: int = 200
-    depth: int = 8
-    learning_rate: float = 0.1
+    trees: int = 100
+    depth: int = 6
+    learning_rate: float = 0.15
     subsample: float = 0.5
     colsample: float = 0.8
     bins: int = 128
-    least_rows: int = 1
+    least_rows: int = 20
     seed: int = 0
     threads: int = 1
 

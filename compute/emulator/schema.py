@@ -22,6 +22,13 @@ TARGETS: Final = ("sat_1", "sat_2", "sat_3", "sat_4", "beta")
 """Saturation of the four soil layers from the top, and soil moisture availability, all with units 1, from 0 to 1."""
 
 _SEASON = ("season_sin", "season_cos")
+_SAME: Final = (
+    ("emulator-pet", "pet", "compute potential evaporation as the model's training did"),
+    ("emulator-pedotransfer", "pedotransfer", "use the model's variant in the soil product, or train the model again"),
+    ("emulator-statics", "statics", "use the soil product that the model was trained with, or train the model again"),
+    ("emulator-baseline", "baseline", "take mean annual rain of the same baseline, or train the model again"),
+)
+"""Code, field of a setting that must be equal, what to do where it is not."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +153,8 @@ def mismatches(schema: Schema, wanted: Setting, where: str = "") -> list[Problem
     if strange:
         found = f"forcing in the calendar {', '.join(strange)}, the model was trained in {', '.join(own.calendars)}"
         differ("emulator-calendar", found, "train it with forcing of this calendar too, or align with `calendar:`")
-    fixes = {
-        "pet": "compute potential evaporation as the model's training did",
-        "pedotransfer": "make the soil product with the model's variant, or train the model again",
-        "statics": "use the soil product that the model was trained with, or train the model again",
-        "baseline": "take mean annual rain of the same baseline, or train the model again",
-    }
-    for name, fix in fixes.items():
+    for code, name, fix in _SAME:
         if getattr(own, name) != getattr(wanted, name):
             what = f"{name} is {getattr(wanted, name)!r}, the model was trained with {getattr(own, name)!r}"
-            differ(f"emulator-{name}", what, fix)
+            differ(code, what, fix)
     return problems

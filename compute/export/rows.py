@@ -9,13 +9,12 @@ from typing import IO, Any
 
 import cftime
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from compute.export.choice import Choice
 from compute.export.reading import Reader, Slices, pieces, steps
 from compute.export.stations import Station, cells_of
-from compute.labels import headed, labels_of, meanings_of
+from compute.labels import headed, labels_of, lines, meanings_of, numbers, quoted
 from cube.template import ArraySpec
 
 ROWS = 2**17
@@ -40,10 +39,10 @@ def write(path: Path, reader: Reader, choice: Choice, stations: Sequence[Station
     blocks = _blocks(reader, choice) if stations is None else _station_blocks(reader, choice, stations)
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        pd.DataFrame(columns=heads).to_csv(file, index=False, lineterminator="\n")
+        file.write(lines([[quoted(head)] for head in heads]))
         for block in blocks:
             along = {dim: labels[dim][block.slices[dim]] for dim in rest}
-            count += _write_block(file, heads, choice, block.cells, along, block.values)
+            count += _write_block(file, choice, block.cells, along, block.values)
             progress(block.done, block.total)
     return count
 
@@ -68,7 +67,7 @@ def _labels(choice: Choice, dim: str) -> NDArray[Any]:
         found[choice.time] = [axis.text(at) for at in range(choice.time.start, choice.time.stop)]
         return found
     if dim in template.coords:
-        return np.array(labels_of(template.coords[dim].variable), dtype=object)
+        return np.array([quoted(each) for each in labels_of(template.coords[dim].variable)], dtype=object)
     sizes = {name: size for spec in template.arrays.values() for name, size in spec.sizes.items()}
     return np.array([str(at) for at in range(sizes[dim])], dtype=object)
 
@@ -85,11 +84,11 @@ def _cell_heads(choice: Choice, stations: Sequence[Station] | None) -> list[str]
 
 
 def _cell_columns(choice: Choice, cells: Mapping[str, slice]) -> list[NDArray[Any]]:
-    """A value for each cell of a part, by column."""
+    """A text for each cell of a part, by column."""
     if not cells:
         return []
     coords = choice.view.template.coords
-    lat, lon = (np.round(each, DECIMALS) for each in choice.centres)
+    lat, lon = choice.centres
     inner = _within(choice, cells)
     shape = tuple(part.stop - part.start for part in cells.values())
     found = []
@@ -97,7 +96,8 @@ def _cell_columns(choice: Choice, cells: Mapping[str, slice]) -> list[NDArray[An
         if dim not in ("lat", "lon"):
             along = coords[dim].values[part].reshape([-1 if i == axis else 1 for i in range(len(shape))])
             found.append(np.broadcast_to(along, shape).reshape(-1))
-    return [*found, lat[inner].reshape(-1), lon[inner].reshape(-1)]
+    found += [np.round(each[inner], DECIMALS).reshape(-1) for each in (lat, lon)]
+    return [np.array(numbers(each), dtype=object) for each in found]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def _blocks(reader: Reader, choice: Choice) -> Iterator[_Block]:
 
 def _station_blocks(reader: Reader, choice: Choice, stations: Sequence[Station]) -> Iterator[_Block]:
     facts = [(s.place.lat, s.place.lon, s.cell.lat, s.cell.lon, round(s.cell.km, 3)) for s in stations]
-    columns = [np.array([each.place.name for each in stations], dtype=object), *np.array(facts).T]
+    columns = [np.array([quoted(each.place.name) for each in stations], dtype=object)]
+    columns += [np.array(numbers(each), dtype=object) for each in np.array(facts).T]
     flat, done = np.array([each.cell.position for each in stations], np.intp), 0
     for part in cells_of(reader, choice, choice.variables, flat, BUDGET):
         done += len(part.numbers)
@@ -161,7 +162,6 @@ def _within(choice: Choice, cells: Mapping[str, slice]) -> tuple[slice, ...]:
 
 def _write_block(
     file: IO[str],
-    heads: Sequence[str],
     choice: Choice,
     cells: Sequence[NDArray[Any]],
     labels: Mapping[str, NDArray[Any]],
@@ -177,19 +177,16 @@ def _write_block(
         columns += [each for dim, each in along.items() if dim != "time"]
         for name, each in values.items():
             columns.append(_texts(each.reshape(-1)[start : start + ROWS], choice.view.template.arrays[name]))
-        frame = pd.DataFrame(dict(zip(heads, columns, strict=True)))
-        frame.to_csv(file, header=False, index=False, lineterminator="\n")
+        file.write(lines(columns))
     return size
 
 
-def _texts(values: NDArray[Any], spec: ArraySpec) -> Any:
-    """A column of the table: numbers, words or dates, missing where the product's value is."""
-    if spec.dtype.kind == "f":
-        return values
-    missing = values == spec.fill if spec.fill is not None else np.zeros(len(values), bool)
+def _texts(values: NDArray[Any], spec: ArraySpec) -> Sequence[str]:
+    """A column of the table: numbers, words or dates, empty where the product's value is missing."""
     meanings = meanings_of(spec.attrs)
     if not meanings and not _dated(spec):
-        return pd.arrays.IntegerArray(values.astype(np.int64), missing)
+        return numbers(values, spec.fill)
+    missing = values == spec.fill if spec.fill is not None else np.zeros(len(values), bool)
     different, index = np.unique(values, return_inverse=True)
     if meanings:
         words = [meanings.get(int(each), str(each)) for each in different]
@@ -199,7 +196,7 @@ def _texts(values: NDArray[Any], spec: ArraySpec) -> Any:
         words = [_date(int(each), units, calendar) if some else "" for each, some in zip(different, known, strict=True)]
     found = np.array(words, dtype=object)[index]
     found[missing] = ""
-    return found
+    return [str(each) for each in found]
 
 
 def _date(value: int, units: str, calendar: str) -> str:

@@ -44,6 +44,14 @@ class DryDays(Kind):
             return str(self.options.threshold)
         return f"percentile {self.options.percentile:g} of {self.setting.told}, +-{self.options.window} d pooled"
 
+    def told(self) -> dict[str, Any]:
+        return {
+            **super().told(),
+            "method": "days strictly below a threshold, and their rows",
+            "thresholds": f"{self.limit}; rows of {self.options.spell} d or more; at most "
+            f"{self.options.missing} of the days missing",
+        }
+
     def coords(self) -> dict[str, xr.Variable]:
         found = self.parts.coords()
         if self.options.percentile is not None:

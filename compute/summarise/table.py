@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from compute.labels import headed, labels_of
+from compute.labels import headed, labels_of, lines, numbers, quoted
 from cube.template import Template
 
 
@@ -34,12 +33,12 @@ def table(
             labels.setdefault(dim, labels_of(template.coords[dim].variable))
     first = next(iter(columns.values()))[1]
     sizes = first.shape
-    found: dict[str, Any] = {}
     codes = np.unravel_index(np.arange(first.size), sizes)
+    heads, found = list(dims), []
     for axis, dim in enumerate(dims):
         words = labels.get(dim, [str(at) for at in range(sizes[axis])])
-        found[dim] = np.asarray(words, dtype=object)[codes[axis]]
+        found.append(np.array([quoted(each) for each in words], dtype=object)[codes[axis]])
     for name, (array, values) in columns.items():
-        found[headed(name, template.arrays[array].attrs)] = values.ravel()
-    text = pd.DataFrame(found).to_csv(index=False, lineterminator="\n")
-    return str(text).encode()
+        heads.append(headed(name, template.arrays[array].attrs))
+        found.append(np.array(numbers(values.ravel()), dtype=object))
+    return (lines([[quoted(each)] for each in heads]) + lines(found)).encode()

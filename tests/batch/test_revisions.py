@@ -50,7 +50,7 @@ PINNED: dict[tuple[Any, ...], dict[str, str]] = {
     },
     ("ingest", 1, "tamsat", 1): {"tamsat/pr": "53eeb282c3a1fdaf0ebb108651a262b15a448e57cdac3278f6ed657bad78674f"},
     ("metric", 2): {
-        "dry/dry_days": "0962ee321909f0333cf4dad5f1cbfb2b58a6829e1cf4357367956fd7fe9a270f",
+        "dry/dry_days": "713d1acfcf4d218629800591ceb3d0369fb7df603e91c3c760c1966930b41759",
         "dry/valid_days": "28e1396e48ebb1ed12e3c427d42f512b21c674fc161b129dc6a81388df0eab19",
     },
 }
@@ -147,7 +147,7 @@ def write_rain(folder: Path) -> dict[str, Array]:
         add(nc, "pr", values, units="mm d-1", standard_name="precipitation_flux")
     years = values.reshape(2, 365, ROWS, COLUMNS)
     dry = np.array([[[np.sum(year[:, i, j] < 1) for j in range(COLUMNS)] for i in range(ROWS)] for year in years])
-    dry[1, -1, -1] = -1
+    dry[1, -1, -1] = -32768
     valid = np.full((2, ROWS, COLUMNS), 365)
     valid[1, -1, -1] = 330
     return {"rain/pr": values.astype("<f4"), "dry/dry_days": dry.astype("<i2"), "dry/valid_days": valid.astype("<i2")}

@@ -96,7 +96,7 @@ class Wanted:
         self.rain = _days(range(days), changed=changed)
         year = self.rain[:366]
         valid = np.count_nonzero(~np.isnan(year), axis=0)
-        dry = np.where(valid >= 0.95 * 366, np.count_nonzero(year < THRESHOLD, axis=0), -1)
+        dry = np.where(valid >= 0.95 * 366, np.count_nonzero(year < THRESHOLD, axis=0), -32768)
         self.values = {
             ("rain", "time", "pr"): self.rain,
             ("rain", "map", "pr"): self.rain,

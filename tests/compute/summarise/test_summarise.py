@@ -271,3 +271,28 @@ def test_grid_from_0_to_360_misses_western_regions(tmp_path: Path, build_one: An
     np.testing.assert_allclose(found["v"].item(), expected, rtol=1e-6)
     assert found["v"].dims == ("region",)
     np.testing.assert_allclose(found["region_covered"].item(), 1.0, rtol=1e-6)
+
+
+@pytest.mark.shared
+def test_areas_of_countries_differ_from_those_of_pyproj(shared: Path) -> None:
+    import pyproj
+
+    from compute.coverage import area_of
+
+    found = region_code.geojson(shared / "data/natural-earth-countries/naturalearth_lowres.geojson")
+    sphere = pyproj.Geod(a=6371007.2, b=6371007.2)
+    for name in ("Ghana", "Kenya", "United Kingdom", "South Africa"):
+        polygon = found.polygons[found.names.index(name)]
+        expected, _ = sphere.geometry_area_perimeter(shapely.orient_polygons(polygon))
+        # Edges there are great circles, here straight in degrees.
+        np.testing.assert_allclose(area_of(polygon) * 6371007.2**2, expected, rtol=2e-3)
+
+
+def test_area_of_a_box_is_not_that_of_the_sphere() -> None:
+    from compute.coverage import area_of
+
+    whole = shapely.box(-180, -90, 180, 90)
+    hole = shapely.box(-10, 20, 30, 50)
+    np.testing.assert_allclose(area_of(whole), 4 * np.pi, rtol=1e-12)
+    cut = np.radians(40) * (np.sin(np.radians(50)) - np.sin(np.radians(20)))
+    np.testing.assert_allclose(area_of(whole.difference(hole)), 4 * np.pi - cut, rtol=1e-12)
