@@ -238,7 +238,7 @@ def _applied(
     given = list(climate)
     dims_of = [kind.reference()[name].dims for name in given]
 
-    def compute(values: NDArray[Any], *reference: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def compute(values: NDArray[Any], *reference: NDArray[Any]) -> Any:
         # Core dimensions come last; the metric wants the cells last.
         shape = values.shape[:-1]
         flat = np.ascontiguousarray(np.moveaxis(values, -1, 0).reshape(values.shape[-1], -1), np.float32)
@@ -253,7 +253,8 @@ def _applied(
             made = kind.of_unfinished(flat, own)
         else:
             made = kind.of_periods(flat, 0, kind.periods.count, own)
-        return tuple(_cells_first(made[name], spec, shape, len(lead)) for name, spec in specs.items())
+        parts = tuple(_cells_first(made[name], spec, shape, len(lead)) for name, spec in specs.items())
+        return parts if len(parts) > 1 else parts[0]
 
     read = series
     if part == "periods":
@@ -286,5 +287,6 @@ def _applied(
 def _cells_first(made: NDArray[Any], spec: Made, shape: tuple[int, ...], lead: int) -> NDArray[Any]:
     """An array (lead, *dims, cells) as xarray wants it: (*cells, lead, *dims)."""
     axes = lead + len(spec.dims)
-    whole = made.reshape(*made.shape[:axes], *shape)
-    return np.ascontiguousarray(np.moveaxis(whole, range(axes), range(whole.ndim - axes, whole.ndim)))
+    whole = made.reshape((*made.shape[:axes], *shape))
+    moved = np.moveaxis(whole, range(axes), range(whole.ndim - axes, whole.ndim))
+    return np.asarray(moved, order="C")

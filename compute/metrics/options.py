@@ -32,7 +32,7 @@ DayCount = Annotated[
 ]
 """Whole days, from a text with its unit."""
 
-MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|30)$")]
+MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 """A day of the year as month and day, such as 07-01."""
 
 

@@ -42,7 +42,8 @@ def _cautions(cube: Cube, opened: Opened, variable: str) -> Iterator[str]:
     told = notes(cube, opened.item)
     own = told.pop(opened.name, [])
     length = 0
-    for note in own:
+    # The reference has been told with the version.
+    for note in (each for each in own if not each.startswith("Reference: ")):
         length += len(note)
         if length > LONGEST and note != TEMPERATURE_ONLY:
             yield "More notes: see `explain`."

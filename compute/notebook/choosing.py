@@ -67,7 +67,7 @@ def choose(
             told.append(opened.labels(dim)[at[dim]] if dim == "months" else f"season {opened.labels(dim)[at[dim]]}")
         elif dim == WINDOW:
             at[dim] = _window(opened, when)
-            told.append(opened.labels(dim)[at[dim]].replace("_", " "))
+            told.append(opened.labels(dim)[at[dim]].replace("_", "-"))
         else:
             at[dim] = _position(opened, dim, dim, model if dim == MODEL else None)
             if opened.data.sizes[dim] > 1 or dim == MODEL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,6 +57,10 @@ class Panel:
         return year_length(time.calendar if time else "standard")
 
 
+LETTERS = 12
+"""Of a panel's title, an inch."""
+
+
 def seasons(
     cube: Cube, shown: Sequence[Opened], place: tuple[float, float], variable: str | None, season: str
 ) -> Picture:
@@ -71,13 +76,17 @@ def seasons(
     notes = told_below(cube, [(each.opened, each.variable) for each in panels], _apart(panels))
     told = wrapped(notes, total)
     bottom = 0.15 + LINE * len(told) + 0.12 + (0.25 if all(bars) else 0.0) + 0.25
-    figure = Picture(total, bottom + HEIGHT + TOP)
-    tall = figure.get_figheight()
     scale = (total - LEFT - RIGHT - gaps) / sum(spans)
+    titles = [
+        textwrap.wrap(each.opened.title, max(8, int(LETTERS * span * scale)))
+        for each, span in zip(panels, spans, strict=True)
+    ]
+    figure = Picture(total, bottom + HEIGHT + TOP + LINE * (max(map(len, titles)) - 1))
+    tall = figure.get_figheight()
     left, first = LEFT, None
     reasons = list(dict.fromkeys(reason for each in panels for reason in each.reasons))
     low, high = _limits(panels)
-    for panel, span, colour in zip(panels, spans, COLOURS * len(panels), strict=False):
+    for panel, span, title, colour in zip(panels, spans, titles, COLOURS * len(panels), strict=False):
         axes = figure.add_axes((left / total, bottom / tall, span * scale / total, HEIGHT / tall), sharey=first)
         left += span * scale + GAP
         _draw(axes, panel, colour, reasons, low)
@@ -85,7 +94,7 @@ def seasons(
         axes.set_xlim(panel.years[0] - 1, panel.years[0] + span)
         axes.xaxis.set_major_locator(MaxNLocator(max(2, int(span * scale / 0.5)), integer=True, steps=[1, 2, 5, 10]))
         axes.tick_params(labelsize=SIZE - 1, length=2, color="0.4", labelleft=first is None)
-        axes.set_title(panel.opened.title, loc="left", fontsize=SIZE, color=colour, pad=4)
+        axes.set_title("\n".join(title), loc="left", fontsize=SIZE, color=colour, pad=4)
         first = first or axes
     assert first is not None
     _axis(first, panels[0])
