@@ -24,6 +24,7 @@ products:
     files: archive/tamsat/v3-native/**/rfe*.nc
     layout: {{segment: 1 years, maps: true}}
   dry-days: {{job: metric, collection: metrics, metric: dry_days, input: rainfall, threshold: 1 mm d-1}}
+  wet-season: {{job: metric, collection: metrics, metric: wet_season, input: rainfall, reference: self}}
 """
 
 

@@ -27,3 +27,10 @@ drier = cic.emulate(cic.open(cube), "emulated-rcp85", place, rain=0.8, warming=2
 share = [float((each["fsmc"] < 0.5).mean()) for each in (now, drier)]
 print(f"\nDays with beta below 0.5 near {place[0]} N, {place[1]} E, 2006 to 2030, emulated: {share[0]:.0%};")
 print(f"with 20 % less rain and 2 K more: {share[1]:.0%}.")
+
+picture = cube.parent / "demo.png"
+cic.plot.map(cic.open(cube), "wet-season-observed", path=picture)
+cic.plot.season(cic.open(cube), ["soil-season-historical", "soil-season-rcp85"], place, path=cube.parent / "place.png")
+print(f"\nThe onset of the wet season as a map: {picture}; the soil's season at a place: {cube.parent / 'place.png'}")
+print("\nWhere a number comes from:")
+print("\n".join(str(cic.explain(cic.open(cube), "soil-season-rcp85", place, 2020)).splitlines()[:14]))
