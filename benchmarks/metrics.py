@@ -30,6 +30,8 @@ YEARS = {"small": 5, "full": 30}
 SIDE = {"small": (20, 30), "full": (200, 245)}
 """Cells of the cube, one way: its square is built. The two sides show whether time is linear in cells."""
 CUBE_YEARS = {"small": 5, "full": 94}
+DIFFERENT = 10
+"""Years of weather that are made up; more would take longer to make than to measure."""
 FACTORS = {"season": 20.0, "spells": 20.0, "counts": 3.0}
 TARGET_MEMORY, TARGET_DECODE = 0.5, 0.7
 
@@ -229,17 +231,18 @@ def _build(folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(folder: Path, side: int, years: int) -> None:
-    """Rain in yearly files, chunks of one month; written once."""
+    """Rain in yearly files, chunks of some days; written once. After ten years the same weather comes again."""
     if (folder / f"rain-{2000 + years}.nc").exists():
         return
     sites = Sites.draw(side * side, 1)
     lat, lon = np.linspace(-30, 30, side), np.arange(side) * 60 / (side - 1)
     coords = {"lat": ("lat", lat, {"units": "degrees_north"}), "lon": ("lon", lon, {"units": "degrees_east"})}
     attrs = {"units": "mm d-1", "standard_name": "precipitation_flux"}
+    weather = [np.round(sites.weather(1, year)[0], 1) for year in range(min(years, DIFFERENT))]
     for year in range(years):
-        pr, _ = sites.weather(1, year)
+        pr = weather[year % DIFFERENT]
         time_ = xr.date_range(f"{2001 + year}-01-01", periods=DAYS, calendar="noleap", use_cftime=True)
-        data = xr.Dataset({"pr": (("time", "lat", "lon"), np.round(pr, 1).reshape(DAYS, side, side), attrs)})
+        data = xr.Dataset({"pr": (("time", "lat", "lon"), pr.reshape(DAYS, side, side), attrs)})
         encoding = {"pr": {"zlib": True, "complevel": 1, "chunksizes": (5, side, side)}}
         data.assign_coords(time=time_, **coords).to_netcdf(
             folder / f"rain-{2001 + year}.nc", encoding=encoding, unlimited_dims=["time"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from cube.errors import Problem
 from cube.live import Live
+from cube.template import PROVISIONAL
 
 
 def retractions(live: Live, manifest: Mapping[str, Any]) -> list[Problem]:
@@ -93,14 +94,15 @@ def _earlier(one: str, other: str) -> bool:
 def _fewer_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Valid values that would be lost: in all of a variable, and in each block that covers the same cells and times."""
     lost = []
-    for name in sorted(set(old["missing"]) & set(new["missing"])):
+    passing = {name for name, each in new["variables"].items() if each.get("attrs", {}).get(PROVISIONAL)}
+    for name in sorted((set(old["missing"]) & set(new["missing"])) - passing):
         before, after = (each["missing"][name]["cells"] - each["missing"][name]["missing"] for each in (old, new))
         if after < before:
             lost.append(f"{name} would have {after} values, it has {before} now")
     for block, entry in new["blocks"].items():
         earlier = old["blocks"].get(block)
         # Another layout or other cells give blocks of one name another content.
-        for name in earlier["missing"] if earlier and earlier["base"] == entry["base"] else ():
+        for name in sorted(set(earlier["missing"]) - passing) if earlier and earlier["base"] == entry["base"] else ():
             valid = [each["cells"].get(name, 0) - each["missing"].get(name, 0) for each in (earlier, entry)]
             if valid[1] < valid[0]:
                 lost.append(f"{name} would have {valid[1]} values in block {block}, it has {valid[0]} now")

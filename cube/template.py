@@ -18,6 +18,8 @@ SEGMENTS = (10, 5, 2, 1)
 """Years that `segment: auto` chooses from."""
 TAIL_BYTES = 10_000_000_000
 """What growth may encode again, before compression."""
+PROVISIONAL = "provisional"
+"""Attribute, with the value 1, of variables that tell of what is going on: their values may go when it is over."""
 STATE = "state"
 """The variable that holds states, one for each segment of the layout."""
 

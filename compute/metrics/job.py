@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -21,11 +22,15 @@ from cube.errors import CubeError, InputError, Problem
 from cube.job import JobContext, ProductView, Window
 from cube.layout import Group
 from cube.provenance import Provenance
-from cube.template import ArraySpec, Template
+from cube.template import PROVISIONAL, ArraySpec, Template
 
 LONGEST = {"month": 31, "year": 366}
 """Days of the longest period of a step."""
 SELF = "self"
+
+
+def _passing(made: Made) -> Made:
+    return replace(made, attrs={**made.attrs, PROVISIONAL: 1})
 
 
 class MetricJob(BlockJob):
@@ -177,7 +182,7 @@ class MetricJob(BlockJob):
 
         groups = [
             {name: spec(made, periods.count) for name, made in kind.arrays().items()},
-            {name: spec(made, None) for name, made in kind.unfinished().items()},
+            {name: spec(_passing(made), None) for name, made in kind.unfinished().items()},
             {name: spec(made, None) for name, made in kind.reference().items()},
         ]
         dropped = [

@@ -1,7 +1,17 @@
 """The wet season by fixed thresholds: the first rain that lasts, and the first long row of dry days.
 
-Positions are days from 1 January of a label year, 29 February left out. With equal parameters the results are those of
-`xclim.indices.rain_season`, which says "end" for the day after our cessation; see `Rule.afterwards`.
+Positions are days from 1 January of a label year, 29 February left out.
+
+With equal parameters onset, end and length are those of `xclim.indices.rain_season` in whole years (window_wet_start =
+`within`, window_not_dry_start = `afterwards` + 1 - `within`, window_dry_start = `no_dry_spell`, window_dry_end =
+`cessation_dry`, both methods "per_day"), where it does otherwise in these points only:
+
+- its end is the first dry day, our cessation the day before;
+- its dry days are at or below the threshold, ours below it;
+- it looks at a dry row from the onset on only, and so begins seasons near the end of a row that began before;
+- days beyond its year do not exist: no onset so late that what follows is not in it, no season over New Year;
+- a season without an end has a length to the end of its year, ours has none;
+- a missing day voids each total that it is in, ours has no rain.
 """
 
 from __future__ import annotations
@@ -16,6 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 from compute.seasons.reasons import INCOMPLETE, MISSING, MISSING_DAYS, NO_CESSATION, NO_DATA, NO_ONSET, VALID
 
 _TILE: Final = 16
+_LOST: Final = 2.0**-23
+"""Of a total of float32 rain: what it may lack of the decimal total that was measured."""
+_EMPTY: Final = 1e-3
+"""mm: a bucket with less is empty. Rain and demand that are equal as decimal numbers differ by less than this."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,14 @@ def threshold_seasons(
     onset, cessation, length = (np.full(shape, MISSING, np.int16) for _ in range(3))
     flag = np.full(shape, INCOMPLETE, np.int8)
     numbers = np.array(
-        [rule.rain, rule.then_rain, rule.dry, rule.bucket, rule.demand, missing],
+        [
+            rule.rain * (1 - _LOST),
+            rule.then_rain * (1 - _LOST),
+            np.float32(rule.dry),
+            rule.bucket,
+            rule.demand,
+            missing,
+        ],
         np.float64,
     )
     counts = np.array(
@@ -108,9 +129,10 @@ def threshold_seasons(
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _dry_rows(rain: Any, count: Any, dry: Any, rows: Any) -> None:
     """rows[d]: length of the row of dry days that day d begins or goes on with, to its end; 0 on other days."""
-    after = 0
+    after = np.int64(0)
     for day in range(count - 1, -1, -1):
-        after = after + 1 if rain[day] < dry else 0
+        # No branch: dry and wet days follow each other too irregularly to be foreseen.
+        after = (after + 1) * np.int64(rain[day] < dry)
         rows[day] = after
 
 
@@ -171,7 +193,7 @@ def _cessation(rain: Any, rows: Any, count: Any, onset: Any, numbers: Any, count
         for day in range(max(0, onset - counts[4] + 1), min(high - first + 1, count)):
             today = rain[day] if rain[day] == rain[day] else 0.0
             store = min(max(store + today - demand, 0.0), capacity)
-            if day >= begin and store <= 0.0:
+            if day >= begin and store < _EMPTY:
                 by_bucket = day
                 break
     found = min(by_row, by_bucket)

@@ -51,13 +51,16 @@ def dry_spells(
     spell      least length of a run that is counted, days
     day        row of the threshold that each day of the values takes, shape (days,); with a threshold of a year only
 
-    Runs are cut at the ends of a period and by missing days. Raises ValueError where shapes or positions do not fit.
+    Runs are cut at the ends of a period and by missing days. Raises ValueError where shapes or positions do not fit, and
+    for a spell of less than one day.
     """
     begins, ends = (np.ascontiguousarray(each, np.int64).ravel() for each in (first, stop))
     if values.ndim != 2 or begins.shape != ends.shape:
         raise ValueError("values are (days, cells); first and stop have one position a period")
     if len(begins) and (begins.min() < 0 or ends.max() > len(values)):
         raise ValueError("a period lies outside the days")
+    if spell < 1:
+        raise ValueError("a spell has one day or more")
     series = np.ascontiguousarray(values, np.float32)
     cells = series.shape[1]
     out = [np.zeros((len(begins), cells), np.int16) for _ in range(4)]

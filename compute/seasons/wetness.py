@@ -1,7 +1,9 @@
 """The soil wet season: the time in which soil moisture availability (beta) stays above a threshold.
 
-This project's own definition. A season year begins where the 31-day circular mean of the reference's beta is least. A
-season's onset is the first day of the first row of `run` or more days with beta at or above the threshold, its
+This project's own definition. A season year begins where the 31-day circular mean of the reference's beta is least: of
+days that are equally low on the first from 1 January, so that a bottom over New Year does not begin a year early. A
+second minimum begins a second season: the first of the lowest days within 30 on both sides, 60 or more days from the
+first minimum, with a rise of a tenth of the year's range between the two on both sides. A season's onset is the first day of the first row of `run` or more days with beta at or above the threshold, its
 cessation the last day before the first later row of `run` or more days below it, both rows wholly within the season
 year. A row that is under way when the season year begins counts from its first day. Where nothing follows the onset,
 and it is the first day of the season year, the soil was never dry; else the season has an onset and no cessation.
@@ -34,7 +36,7 @@ APART: Final = 60
 """Least days between two minima that make two seasons."""
 RISE: Final = 0.1
 """Of the range of the smoothed year: how far it must rise above a second minimum on both sides, towards the first."""
-_TILE: Final = 16
+_TILE: Final = 64
 
 
 @dataclass(frozen=True)
@@ -160,16 +162,19 @@ def _minima(daily: Any, sound: Any, start: Any, flag: Any) -> None:
     length = daily.shape[1]
     smooth = np.empty(length, np.float64)
     half = SMOOTH // 2
+    around = np.empty(length + SMOOTH - 1, np.float64)
     for cell in range(len(daily)):
         if not sound[cell]:
             continue
-        year = daily[cell]
+        for day in range(len(around)):
+            around[day] = daily[cell, (day - half) % length]
+        smooth[:] = 0.0
+        for step in range(SMOOTH):
+            for day in range(length):
+                smooth[day] += around[day + step]
         for day in range(length):
-            total = 0.0
-            for step in range(-half, half + 1):
-                total += year[(day + step) % length]
             # Sums of equal values in another order must not make minima.
-            smooth[day] = round(total / SMOOTH, 12)
+            smooth[day] = round(smooth[day] / SMOOTH, 12)
         low = np.argmin(smooth)
         start[0, cell], flag[0, cell], flag[1, cell] = low, VALID, NO_SEASON
         wanted = RISE * (smooth.max() - smooth[low])
@@ -180,7 +185,9 @@ def _minima(daily: Any, sound: Any, start: Any, flag: Any) -> None:
             least = True
             for beside in range(1, APART // 2 + 1):
                 # The first day of a flat bottom.
-                least &= smooth[(day - beside) % length] > here and smooth[(day + beside) % length] >= here
+                least = smooth[(day - beside) % length] > here and smooth[(day + beside) % length] >= here
+                if not least:
+                    break
             if not least or wanted <= 0.0:
                 continue
             before, after = here, here

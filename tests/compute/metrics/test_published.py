@@ -193,3 +193,27 @@ def test_option_that_does_not_belong_is_taken(tmp_path: Path, told: str) -> None
 
 def test_flag_without_a_meaning() -> None:
     assert len(MEANINGS) == len(set(MEANINGS)) == 11
+
+
+def test_year_that_is_over_loses_its_provisional_numbers_and_is_refused(tmp_path: Path) -> None:
+    rain = toy.archive(tmp_path)
+    products = WET + (
+        "  dry: {job: metric, collection: metrics, metric: dry_days, input: rain, threshold: 1 mm d-1}\n"
+        "  soil: {job: metric, collection: metrics, metric: soil_season, input: beta, "
+        f"{REFERENCE.replace('rain', 'beta')}}}\n"
+    )
+    last = 13 * 365
+    for days in (250, 365):
+        for name in ("rain", "beta"):
+            (tmp_path / f"{name}-2014.nc").unlink(missing_ok=True)
+        toy.files(tmp_path, "rain", rain[last : last + days], "noleap", "mm d-1", first=2014)
+        toy.files(tmp_path, "beta", toy.beta_of(rain)[last : last + days], "noleap", "1", first=2014)
+        outcome = toy.built(tmp_path, products)
+        assert not outcome.failed, (days, outcome.failed)
+    cube = toy.opened(tmp_path)
+    assert np.isnan(cube["dry"]["provisional_dry_days"]).all()
+    assert cube["dry"].sizes["time"] == 14
+    # A season that is going on has a number, one that is over has none.
+    southern = cube["wet"].isel(season=0, lat=toy.SOUTHERN[0], lon=toy.SOUTHERN[1])
+    assert int(southern["provisional_year"]) == 2014
+    assert np.isnan(cube["wet"]["provisional_onset"].isel(season=0, lat=1, lon=2))
