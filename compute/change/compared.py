@@ -1,8 +1,8 @@
-"""What a change is made of, settled before anything is computed: variables, years, and what is wrong with them."""
+"""What a change is made of: variables, years, days, and which part of the inputs holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,15 +13,10 @@ from numpy.typing import NDArray
 
 from compute.change.options import ChangeOptions
 from compute.daily import DailyInput
-from compute.places import refuse_other_cells
-from cube.axes import Step, ordinal_of, parse_date, same_calendar
-from cube.errors import CubeError, InputError, Problem
 from cube.job import ProductView, Window
 from cube.template import ArraySpec
 
 DOMAIN = "out_of_domain"
-ALIKE = ("method", "thresholds", "reference_product", "reference_period", "units")
-"""Attributes that numbers must share to be compared."""
 
 
 @dataclass(frozen=True)
@@ -46,129 +41,25 @@ class Compared:
         """Dimensions of a variable besides time: parts of the year or seasons, layers, and those of the map."""
         return tuple(dim for dim in self.spec(variable).dims if dim != "time")
 
-    def check(self) -> None:
-        """Raises InputError with all that is wrong."""
-        problems = list(dict.fromkeys(self._problems()))
-        if problems:
-            raise InputError(problems)
-
-    def _problems(self) -> Iterator[Problem]:
-        sound = True
-        for view in self.metrics:
-            for problem in self._yearly(view):
-                sound = False
-                yield problem
-        if not sound:
-            return
-        try:
-            refuse_other_cells([self.first, *self.metrics, *(self.inputs[name] for name in self.domains if name)])
-        except InputError as error:
-            yield from error.problems
-        for model in self.options.models:
-            yield from self._pair(self.inputs[model.scenario], self.inputs[model.past])
-            yield from self._within(self.inputs[model.past], [self.past_years], "past")
-            yield from self._within(self.inputs[model.scenario], self.options.windows, "windows")
-            if model.domain:
-                yield from self._daily(self.inputs[model.domain])
-        if self.options.error:
-            simulated, reference = (self.inputs[name] for name in self._errors)
-            if self.common is None:
-                what = f"has no year in common with {reference.name}"
-                yield Problem("no-common-days", what, simulated.name, fix="give products of the same years")
-            for variable in self.options.variables:
-                ours, theirs = (view.template.arrays[variable].attrs for view in (self.first, simulated))
-                if any(ours.get(name) != theirs.get(name) for name in ("method", "units")):
-                    yield _unlike(variable, simulated, self.first, "method")
-
     @cached_property
     def metrics(self) -> list[ProductView]:
         names = [name for model in self.options.models for name in (model.scenario, model.past)]
-        return [self.inputs[name] for name in dict.fromkeys([*names, *self._errors])]
+        return [self.inputs[name] for name in dict.fromkeys([*names, *self.errors])]
 
     @property
-    def _errors(self) -> tuple[str, ...]:
+    def errors(self) -> tuple[str, ...]:
+        """The two products of `error`, none where it is not given."""
         error = self.options.error
         return (error.simulated, error.reference) if error else ()
 
     @property
-    def domains(self) -> list[str | None]:
-        return [model.domain for model in self.options.models]
-
-    def _yearly(self, view: ProductView) -> Iterator[Problem]:
-        axis = view.template.time
-        if axis is None or axis.step.unit != "year":
-            yield Problem(
-                "not-yearly", "it has no yearly numbers", view.name, fix="name products of the job `metric` by year"
-            )
-            return
-        for name in self.options.variables:
-            spec = view.template.arrays.get(name)
-            if spec is None or "time" not in spec.dims:
-                known = ", ".join(sorted(each for each, own in view.template.arrays.items() if "time" in own.dims))
-                yield Problem("variable-unknown", f"has no yearly {name}; it has {known}", view.name)
-            elif "flag_meanings" in spec.attrs or "since" in str(spec.attrs.get("units", "")) or name.endswith("_date"):
-                yield Problem(
-                    "change-no-number",
-                    f"{name} is a flag or a date, which have no mean",
-                    view.name,
-                    "the mean of flags or dates means nothing",
-                    "take numbers, such as onset in place of onset_date",
-                )
-            elif set(spec.dims) != set(self.first.template.arrays.get(name, spec).dims):
-                yield Problem(
-                    "dimension-differs",
-                    f"{name} has {', '.join(spec.dims)}, in {self.first.name} {', '.join(self.spec(name).dims)}",
-                    view.name,
-                    fix="name products of the same metric",
-                )
-
-    def _pair(self, scenario: ProductView, past: ProductView) -> Iterator[Problem]:
-        ours, theirs = scenario.template.time, past.template.time
-        assert ours is not None
-        assert theirs is not None
-        if not same_calendar(ours.calendar, theirs.calendar) or ours.step != theirs.step:
-            yield Problem(
-                "calendars-differ",
-                f"years of {theirs.step} in {theirs.calendar}, of {scenario.name} {ours.step} in {ours.calendar}",
-                past.name,
-                "numbers of different periods would be compared",
-                "make both metrics with the same `starts`, in one calendar",
-            )
-        for variable in self.options.variables:
-            a, b = (view.template.arrays[variable].attrs for view in (scenario, past))
-            for name in ALIKE:
-                if a.get(name) != b.get(name):
-                    yield _unlike(variable, scenario, past, name)
-
-    def _within(self, view: ProductView, windows: Sequence[tuple[int, int]], key: str) -> Iterator[Problem]:
-        there = years_of(view)
-        for first, last in windows:
-            if first < there[0] or last > there[1]:
-                yield Problem(
-                    "window-outside",
-                    f"{first} to {last} is not wholly in its years, {there[0]} to {there[1]}",
-                    view.name,
-                    "a mean over fewer years would be taken for that of the window",
-                    f"correct `{key}`",
-                )
-
-    def _daily(self, view: ProductView) -> Iterator[Problem]:
-        try:
-            _ = DailyInput(view, DOMAIN).variable, DailyInput(view, DOMAIN).days
-        except CubeError as error:
-            yield from error.problems
-
-    @cached_property
-    def past_years(self) -> tuple[int, int]:
-        past = self.options.past
-        assert past.start is not None
-        assert past.end is not None
-        return int(past.start[:4]), int(past.end[:4])
+    def domains(self) -> list[str]:
+        return [model.domain for model in self.options.models if model.domain]
 
     @cached_property
     def common(self) -> tuple[int, int] | None:
         """First and last year that both products of `error` have."""
-        spans = [years_of(self.inputs[name]) for name in self._errors]
+        spans = [years_of(self.inputs[name]) for name in self.errors]
         first, last = max(span[0] for span in spans), min(span[1] for span in spans)
         return (first, last) if first <= last else None
 
@@ -186,15 +77,15 @@ class Compared:
 
         span = self.span
         for model in self.options.models:
-            add(model.past, *self.past_years)
+            add(model.past, *self.options.past_years)
             add(model.scenario, *span)
-        for name in self._errors:
+        for name in self.errors:
             assert self.common is not None
             add(name, *self.common)
-        for domain in self.domains:
-            if domain:
-                days = self.domain_days(domain, *span)
-                found[domain] = Window((DOMAIN,), {**cells, "time": days})
+        for model in self.options.models:
+            if model.domain:
+                days = self.domain_days(model.domain, model.scenario, *span)
+                found[model.domain] = Window((DOMAIN,), {**cells, "time": days})
         return found
 
     @property
@@ -203,14 +94,20 @@ class Compared:
         windows = self.options.windows
         return min(first for first, _ in windows), max(last for _, last in windows)
 
-    def domain_days(self, name: str, first: int, last: int) -> slice:
-        """Positions of the days of calendar years in an emulated product, as far as it has them."""
-        days = DailyInput(self.inputs[name], DOMAIN).days
-        day = Step("day")
-        start = ordinal_of(parse_date(f"{first:04}", days.calendar), day, days.calendar)
-        stop = ordinal_of(parse_date(f"{last:04}", days.calendar, end=True), day, days.calendar)
-        low, high = (int(np.clip(each - days.first, 0, days.count)) for each in (start, stop))
-        return slice(min(low, days.count - 1), max(high, min(low, days.count - 1) + 1))
+    def domain_days(self, name: str, scenario: str, first: int, last: int) -> slice:
+        """Positions of the days of years of the scenario's metric in an emulated product."""
+        axis = self.inputs[scenario].template.time
+        assert axis is not None
+        start, stop = positions(self.inputs[scenario], first, last)
+        # Days are counted from the epoch, as the bounds of years are.
+        bounds = axis.bounds()[start:stop] - DailyInput(self.inputs[name], DOMAIN).days.first
+        return slice(int(bounds[0, 0]), int(bounds[-1, 1]))
+
+    @cached_property
+    def caveats(self) -> tuple[str, ...]:
+        """What must be said of the numbers, of all products that they are made from."""
+        arrays = (view.template.arrays[name].attrs for view in self.metrics for name in self.options.variables)
+        return tuple(dict.fromkeys(str(attrs["caveat"]) for attrs in arrays if "caveat" in attrs))
 
     def values(self, view: ProductView, variable: str, data: xr.Dataset, first: int, last: int) -> NDArray[np.float64]:
         """Years `first` to `last` as (years, values), missing as NaN. data: what `windows` named."""
@@ -231,11 +128,11 @@ class Compared:
         return {
             "models": [[each.scenario, each.past, each.domain] for each in options.models],
             "variables": list(options.variables),
-            "past": list(self.past_years),
+            "past": list(options.past_years),
             "windows": [list(each) for each in options.windows],
             "least": options.least,
             "rate": options.share,
-            "error": list(self._errors),
+            "error": list(self.errors),
         }
 
 
@@ -252,14 +149,3 @@ def positions(view: ProductView, first: int, last: int) -> tuple[int, int]:
     assert axis is not None
     start = first - axis.date(0).year
     return start, start + last - first + 1
-
-
-def _unlike(variable: str, one: ProductView, other: ProductView, name: str) -> Problem:
-    ours, theirs = (view.template.arrays[variable].attrs.get(name) for view in (one, other))
-    return Problem(
-        "metrics-differ",
-        f"{variable}: {name} is {ours!r}, that of {other.name} {theirs!r}",
-        one.name,
-        "what the two metrics differ by would be taken for a change of climate",
-        "make both with the same options, against the same reference",
-    )

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from compute.change.checks import refuse_unlike
 from compute.change.compared import DOMAIN, Compared
 from compute.change.options import ChangeOptions
 from compute.change.structure import (
@@ -18,9 +19,9 @@ from compute.change.structure import (
     OUT_OF_DOMAIN,
     OUTSIDE,
     SCENARIOS,
-    SINGLE,
     SMALL,
     TOO_FEW,
+    counted,
     named,
     template,
 )
@@ -49,7 +50,7 @@ class ChangeJob(BlockJob):
     """Cells first, block by block; then significance, which looks at the whole map."""
 
     name: ClassVar[str] = "change"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     Options: ClassVar[type[ChangeOptions]] = ChangeOptions
     options: ChangeOptions
     memory_factor: ClassVar[float] = (
@@ -60,7 +61,7 @@ class ChangeJob(BlockJob):
     def create(cls, options: Any, context: JobContext) -> Self:
         """Raises InputError with all that is wrong with the inputs."""
         job = cls(options, context.inputs)
-        job.compared.check()
+        refuse_unlike(job.compared)
         return job
 
     @cached_property
@@ -118,7 +119,7 @@ class ChangeJob(BlockJob):
         parts: dict[str, list[list[Any]]] = {name: [] for name in ("change", "years", "p_value", "flag")}
         pasts, past_years = [], []
         for model in options.models:
-            before = compared.values(self.inputs[model.past], variable, data[model.past], *compared.past_years)
+            before = compared.values(self.inputs[model.past], variable, data[model.past], *options.past_years)
             known = np.isfinite(before).sum(axis=0)
             enough = known >= options.least
             past = np.where(enough, _mean(before), np.nan)
@@ -136,7 +137,8 @@ class ChangeJob(BlockJob):
                     with np.errstate(invalid="ignore"):
                         flag |= np.where(np.abs(change) < error, SMALL, 0)
                 if model.domain:
-                    flag |= np.where(self._outside(variable, model.domain, data, first, last), OUTSIDE, 0)
+                    days = self._window_days(model.domain, model.scenario, first, last)
+                    flag |= np.where(self._outside(variable, model.domain, days, data), OUTSIDE, 0)
                 parts["change"][-1].append(change)
                 parts["years"][-1].append(count)
                 parts["p_value"][-1].append(mann_whitney(before, after, least=options.least))
@@ -169,14 +171,18 @@ class ChangeJob(BlockJob):
         square = _mean((simulated - reference) ** 2)
         return np.asarray(np.sqrt(square))
 
-    def _outside(
-        self, variable: str, domain: str, data: Mapping[str, xr.Dataset], first: int, last: int
-    ) -> NDArray[np.bool_]:
-        """Whether more than a tenth of a window's days lie outside the emulator's training, for each value."""
-        whole, part = (self.compared.domain_days(domain, *each) for each in (self.compared.span, (first, last)))
-        flags = data[domain][DOMAIN].transpose("time", *self.compared.space).values
-        days = flags[part.start - whole.start : part.stop - whole.start]
-        share = np.count_nonzero(days > 0, axis=0) / max(1, len(days))
+    def _window_days(self, domain: str, scenario: str, first: int, last: int) -> slice:
+        """Positions of a window's days in what is read of `domain`."""
+        whole, part = (
+            self.compared.domain_days(domain, scenario, *each) for each in (self.compared.span, (first, last))
+        )
+        return slice(part.start - whole.start, part.stop - whole.start)
+
+    def _outside(self, variable: str, domain: str, days: slice, data: Mapping[str, xr.Dataset]) -> NDArray[np.bool_]:
+        """Whether more than a tenth of the days with values lie outside the emulator's training, for each value."""
+        flags = data[domain][DOMAIN].transpose("time", *self.compared.space).values[days]
+        known = np.count_nonzero(flags >= 0, axis=0)
+        share = np.count_nonzero(flags > 0, axis=0) / np.maximum(1, known)
         sizes = self.compared.spec(variable).sizes
         layers = [sizes[dim] for dim in self.compared.dims(variable) if dim not in self.compared.space]
         return np.broadcast_to(share > OUT_OF_DOMAIN, (*layers, *share.shape)).reshape(-1)
@@ -196,8 +202,11 @@ class ChangeJob(BlockJob):
             for one, out in zip(p.reshape(maps, -1), made.reshape(maps, -1), strict=True):
                 out[:] = np.where(np.isfinite(one), benjamini_hochberg(one, self.options.share), -1)
             array = xr.DataArray(made, dims=("model", "window", *layers, *space)).transpose("model", "window", *dims)
-            part = {dim: each for dim, each in slices.items() if dim in array.dims}
-            found[names["significant"]] = array.isel(part).variable
+            array = array.isel({dim: each for dim, each in slices.items() if dim in array.dims})
+            found[names["significant"]] = array.variable
+            if len(self.options.models) >= AGREEING:
+                number = (array == 1).sum("model").where((array >= 0).sum("model") >= AGREEING, -1)
+                found[names["significant_models"]] = number.astype(np.int16).variable
         return xr.Dataset(found)
 
     def provenance(self) -> Provenance:
@@ -205,13 +214,8 @@ class ChangeJob(BlockJob):
         return Provenance(**{**vars(found), "citations": (*found.citations, *CITATIONS)})
 
     def notes(self) -> Mapping[str, Any]:
-        told = [SCENARIOS]
-        if len(self.options.models) == 1:
-            told.append(f"This is {SINGLE}.")
-        attrs = self.compared.spec(self.options.variables[0]).attrs
-        if "caveat" in attrs:
-            told.append(str(attrs["caveat"]))
-        return {"notes": told}
+        models = counted(len(self.options.models))
+        return {"notes": [SCENARIOS, f"This is of {models}.", *self.compared.caveats]}
 
 
 def _mean(values: Values) -> Values:

@@ -85,12 +85,28 @@ class ChangeOptions(Strict):
             raise ValueError(*error.problems) from None
         if not 0 < share < 1:
             raise ValueError(f"rate is between 0 and 100 %, found {self.rate!r}")
-        if self.past.start is None or self.past.end is None:
-            raise ValueError("`past` needs start and end")
-        scenarios = [each.scenario for each in self.models]
-        if len(set(scenarios)) < len(scenarios):
-            raise ValueError("`models` names a scenario twice")
+        first, last = self.past_years
+        for window in ((first, last), *self.windows):
+            if (years := window[1] - window[0] + 1) < self.least:
+                raise ValueError(f"{window[0]} to {window[1]} are {years} years, fewer than `least`, {self.least}")
+        if len(set(self.variables)) < len(self.variables):
+            raise ValueError("`variables` names one twice")
+        for key in ("scenario", "past", "domain"):
+            names = [name for each in self.models if (name := getattr(each, key))]
+            if len(set(names)) < len(names):
+                raise ValueError(
+                    f"`models` names one {key} twice: scenarios of one climate model say nothing of how models agree; "
+                    "make a product of each"
+                )
         return self
+
+    @property
+    def past_years(self) -> tuple[int, int]:
+        """First and last year of the past. Raises ValueError where they are not whole years in order."""
+        start, end = self.past.start, self.past.end
+        if start is None or end is None or len(start) > 4 or len(end) > 4:
+            raise ValueError("`past` is from a whole year to a whole year, such as {start: 1976, end: 2005}")
+        return _years((int(start), int(end)))
 
     @property
     def share(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from compute.change.checks import MADE_BY
 from compute.change.compared import Compared
 from cube.template import ArraySpec, Template
 
@@ -19,12 +20,14 @@ OUT_OF_DOMAIN: Final = 0.1
 """Share of a window's days outside the emulator's training above which a cell is flagged."""
 AGREEING: Final = 3
 """Fewest models whose agreement is told."""
+OF_MAPS: Final = ("significant", "significant_models")
+"""What is told of a cell only after a look at the whole map."""
 
 
 def named(variable: str) -> dict[str, str]:
     """Names of the arrays of a variable, by what they hold."""
-    parts = ("past", "past_years", "change", "years", "p_value", "flag", "significant", "agreement", "error")
-    return {part: f"{variable}_{part}" for part in parts}
+    cells = ("past", "past_years", "change", "years", "p_value", "flag", "agreement", "error")
+    return {part: f"{variable}_{part}" for part in (*cells, *OF_MAPS)}
 
 
 def template(compared: Compared) -> Template:
@@ -37,8 +40,8 @@ def template(compared: Compared) -> Template:
         names = named(variable)
         specs = _specs(compared, variable, models, windows)
         arrays |= {names[part]: spec for part, spec in specs.items()}
-        maps.append(names["significant"])
-        cells += [names[part] for part in specs if part != "significant"]
+        maps += [names[part] for part in specs if part in OF_MAPS]
+        cells += [names[part] for part in specs if part not in OF_MAPS]
     kept = [
         str(name)
         for name, each in first.coords.variables.items()
@@ -46,7 +49,12 @@ def template(compared: Compared) -> Template:
     ]
     coords = first.coords[kept].assign_coords(
         model=_numbered("model", [each.scenario for each in options.models], "climate model, by its scenario's metric"),
-        window=_numbered("window", [f"{a}_{b}" for a, b in options.windows], "years of the scenario"),
+        window=_numbered(
+            "window",
+            [f"{a}_{b}" for a, b in options.windows],
+            "years of the scenario",
+            window_bounds=[year for window in options.windows for year in window],
+        ),
     )
     single = {dim: slice(0, 1) for dim in compared.space}
     size = 0
@@ -68,14 +76,19 @@ def template(compared: Compared) -> Template:
 def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict[str, ArraySpec]:
     options, source = compared.options, compared.spec(variable)
     units = str(source.attrs.get("units", "1"))
-    carried = ("method", "thresholds", "reference_product", "reference_period", "caveat", "emulates", "reference")
+    carried = ("method", "thresholds", "coordinates", "grid_mapping")
     told = {name: source.attrs[name] for name in carried if name in source.attrs}
-    told |= {name: source.attrs[name] for name in ("coordinates", "grid_mapping") if name in source.attrs}
-    told["models"] = SINGLE if models == 1 else f"{models} climate models"
+    pairs = [compared.inputs[each.scenario].template.arrays[variable].attrs for each in options.models]
+    for name in MADE_BY:
+        if values := list(dict.fromkeys(str(each[name]) for each in pairs if name in each)):
+            told[name] = "; ".join(values)
+    if compared.caveats:
+        told["caveat"] = " ".join(compared.caveats)
+    told["models"] = counted(models)
     dims = compared.dims(variable)
     sizes = source.sizes
     what = str(source.attrs.get("long_name", variable))
-    first, last = compared.past_years
+    first, last = options.past_years
     least = f"missing where the past or the window has fewer than {options.least} years with a value"
 
     def spec(lead: Mapping[str, int], dtype: str, long_name: str, unit: str = "1", **attrs: Any) -> ArraySpec:
@@ -115,16 +128,26 @@ def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict
         ),
     }
     if models >= AGREEING:
-        found["agreement"] = spec(
-            {"window": windows}, "float32", f"{what}: share of the models that change as their mean does"
+        over = {"window": windows}
+        found["agreement"] = spec(over, "float32", f"{what}: share of the models that change as their mean does")
+        found["significant_models"] = spec(
+            over, "int16", f"{what}: number of models whose change is significant", **number
         )
     if options.error:
         found["error"] = spec({}, "float32", f"{what}: root mean square error of the emulator in annual values", units)
     return found
 
 
-def _numbered(dim: str, names: list[str], long_name: str) -> xr.Variable:
+def counted(models: int) -> str:
+    """What is said of so many climate models."""
+    if models == 1:
+        return SINGLE
+    few = f": fewer than {AGREEING}, too few to tell how they agree" if models < AGREEING else ""
+    return f"{models} climate models{few}"
+
+
+def _numbered(dim: str, names: list[str], long_name: str, **more: Any) -> xr.Variable:
     numbers = np.arange(len(names), dtype=np.int32)
     meanings = " ".join(name.replace(" ", "_") for name in names)
-    attrs = {"long_name": long_name, "flag_values": numbers.tolist(), "flag_meanings": meanings}
+    attrs = {"long_name": long_name, "flag_values": numbers.tolist(), "flag_meanings": meanings, **more}
     return xr.Variable((dim,), numbers, attrs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -190,7 +191,7 @@ class MetricJob(BlockJob):
             for name, each in view.coords.variables.items()
             if not {*map(str, each.dims)} <= {*series.dims, "bnds"}
         ]
-        size = series.spec.dtype.itemsize
+        size = series.spec.dtype.itemsize * math.prod(cells[dim] for dim in series.layers)
         past = self.past.count if self.past else 0
         return Template(
             arrays={name: each for group in groups for name, each in group.items()},

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compute.seasons.reasons import INCOMPLETE, MISSING, MISSING_DAYS, NO_CESSATION, NO_DATA, NO_ONSET, VALID
 
-_TILE: Final = 16
+_TILE: Final = 64
 _LOST: Final = 2.0**-23
 """Of a total of float32 rain: what it may lack of the decimal total that was measured."""
 _EMPTY: Final = 1e-3

@@ -13,8 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-TILE: Final = 2048
-"""Cells whose state is kept at a time."""
+TILE: Final = 8192
+"""Cells whose state is kept at a time: 20 bytes each, for a cache of 256 KiB. Long rows of cells are read fastest."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def dry_spells(
     spell      least length of a run that is counted, days
     day        row of the threshold that each day of the values takes, shape (days,); with a threshold of a year only
 
-    Runs are cut at the ends of a period and by missing days. Raises ValueError where shapes or positions do not fit, and
-    for a spell of less than one day.
+    Runs are cut at the ends of a period and by missing days. Raises ValueError where shapes or positions do not fit,
+    and for a spell of less than one day.
     """
     begins, ends = (np.ascontiguousarray(each, np.int64).ravel() for each in (first, stop))
     if values.ndim != 2 or begins.shape != ends.shape:
@@ -89,7 +89,7 @@ def _count(
     for low in range(0, values.shape[1], TILE):
         width = min(TILE, values.shape[1] - low)
         for period in range(len(first)):
-            state[:] = 0
+            state[:, :width] = 0
             index = first[period]
             while index + 3 < stop[period]:
                 one_day, two_days = values[index, low : low + width], values[index + 1, low : low + width]
@@ -145,7 +145,7 @@ def _count_by_day(
     for low in range(0, values.shape[1], TILE):
         width = min(TILE, values.shape[1] - low)
         for period in range(len(first)):
-            state[:] = 0
+            state[:, :width] = 0
             for index in range(first[period], stop[period]):
                 today, limit = values[index, low : low + width], thresholds[day[index], low : low + width]
                 for cell in range(width):

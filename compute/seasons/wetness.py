@@ -1,9 +1,11 @@
 """The soil wet season: the time in which soil moisture availability (beta) stays above a threshold.
 
 This project's own definition. A season year begins where the 31-day circular mean of the reference's beta is least: of
-days that are equally low on the first from 1 January, so that a bottom over New Year does not begin a year early. A
-second minimum begins a second season: the first of the lowest days within 30 on both sides, 60 or more days from the
-first minimum, with a rise of a tenth of the year's range between the two on both sides. A season's onset is the first day of the first row of `run` or more days with beta at or above the threshold, its
+equally low days on the first from 1 January, so that a flat bottom over New Year does not begin a year early. A second
+minimum begins a second season: the first of the lowest days within 30 on both sides, 60 or more days from the first
+minimum, with a rise of a tenth of the year's range between the two on both sides.
+
+A season's onset is the first day of the first row of `run` or more days with beta at or above the threshold, its
 cessation the last day before the first later row of `run` or more days below it, both rows wholly within the season
 year. A row that is under way when the season year begins counts from its first day. Where nothing follows the onset,
 and it is the first day of the season year, the soil was never dry; else the season has an onset and no cessation.

@@ -76,17 +76,26 @@ def test_counts_differ_from_those_of_xclim(calendar: str, freq: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from xclim import indices
+        from xclim.indices.run_length import windowed_run_events
 
         time = xr.date_range("2001-01-01", periods=1500, calendar=calendar, use_cftime=True)
-        values = np.random.default_rng(3).gamma(0.3, 5.0, (1500, 4)).astype(np.float32)
+        random = np.random.default_rng(3)
+        # Tenths, so that many days are at the threshold; cells all dry, all wet, and with missing days.
+        values = np.round(random.gamma(0.3, 2.0, (1500, 6)), 1).astype(np.float32)
+        values[:, 3], values[:, 4] = 0.0, 1.0
+        values[random.random(1500) < 0.1, 5] = np.nan
+        assert np.count_nonzero(values[:, :3] == 1) > 50
         data = xr.DataArray(values, {"time": time}, ("time", "cell"), attrs={"units": "mm/day"})
         place = xr.DataArray(np.arange(1500), {"time": time}, ("time",)).resample(time=freq)
         first, stop = place.min().values.astype(int), place.max().values.astype(int) + 1
         found = dry_spells(values, first, stop, 1.0, spell=3)
         days = indices.dry_days(data, thresh="1 mm/day", freq=freq)
         longest = indices.maximum_consecutive_dry_days(data, thresh="1 mm/day", freq=freq)
+        # Not dry_spell_frequency: it counts a spell over an edge on both sides, however short a side is.
+        spells = (data < 1).resample(time=freq).map(windowed_run_events, window=3, dim="time")
     np.testing.assert_array_equal(found.days, days.transpose("time", "cell"))
     np.testing.assert_array_equal(found.longest, longest.transpose("time", "cell"))
+    np.testing.assert_array_equal(found.spells, spells.transpose("time", "cell"))
 
 
 def test_period_outside_the_days_is_read() -> None:
@@ -94,6 +103,8 @@ def test_period_outside_the_days_is_read() -> None:
     for first, stop in ((-1, 5), (0, 11)):
         with pytest.raises(ValueError, match="outside"):
             dry_spells(values, [first], [stop], 1.0)
+    with pytest.raises(ValueError, match="one day"):
+        dry_spells(values, [0], [10], 1.0, spell=0)
     with pytest.raises(ValueError, match="year"):
         dry_spells(values, [0], [10], np.zeros((3, 1), np.float32), day=np.zeros(10, int))
     with pytest.raises(ValueError, match="row"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +95,7 @@ def plain(beta: Values, january: int, daily: Values, starts: list[int], season: 
 @given(
     seed=st.integers(0, 2**31),
     length=st.sampled_from([365, 360]),
-    kind=st.sampled_from(["one", "two", "noise", "dry", "wet", "event", "gaps"]),
+    kind=st.sampled_from(["one", "two", "noise", "dry", "wet", "event", "gaps", "edge", "blocks"]),
     run=st.integers(1, 15),
     cut=st.integers(0, 300),
 )
@@ -109,8 +111,12 @@ def test_season_differs_from_a_plain_search(seed: int, length: int, kind: str, r
         "wet": np.full(len(day), 0.95),
         "event": np.where((day > 500) & (day < 540), 0.9, 0.1),
         "gaps": 0.5 + 0.4 * np.cos(angle),
-    }[kind]
+    }.get(kind, np.zeros(len(day)))
     beta = np.clip(mean + random.normal(0, 0.05, len(day)) * (kind not in ("dry", "wet")), 0, 1).astype(np.float32)
+    if kind == "edge":
+        beta = random.choice(np.array([0.4, 0.5], np.float32), len(day), p=[0.2, 0.8])
+    if kind == "blocks":
+        beta = np.repeat(random.choice(np.array([0.0, 0.3, 0.9], np.float32), len(day) // 40 + 1), 40)[: len(day)]
     if kind == "gaps":
         beta[random.random(len(beta)) < 0.04] = np.nan
     climate = wet_climatology(beta[:, None], 0, length)
@@ -163,3 +169,60 @@ def test_ocean_has_a_season() -> None:
     assert (found.onset[:, :, 0] == MISSING).all()
     whole = wet_seasons(beta[:, 1:], np.arange(3) * 365, wet_climatology(beta[:, 1:], 0, 365))
     np.testing.assert_array_equal(found.onset[:, :, 1:], whole.onset)
+
+
+@pytest.mark.parametrize(("rise", "flag"), [(0.09, NO_SEASON), (0.11, VALID)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_small_dip_makes_a_second_season(rise: float, flag: int, turned: bool) -> None:
+    """A year from 0 to 1 in blocks longer than the mean's 31 days, with a dip before or after its top."""
+    blocks = np.repeat([0.0, 0.4 + rise, 0.4, 1.0, 0.7], 73).astype(np.float32)
+    year = blocks[::-1] if turned else blocks
+    climate = wet_climatology(np.tile(year, 2)[:, None], 0, 365)
+    assert climate.flag[:, 0].tolist() == [VALID, flag]
+    if flag == VALID:
+        assert climate.start[1, 0] == 2 * 73 + 15
+
+
+def test_flat_bottom_over_new_year_begins_a_year_early() -> None:
+    beta = np.tile(np.where((np.arange(365) >= 60) & (np.arange(365) < 300), 0.9, 0.0).astype(np.float32), 3)
+    assert wet_climatology(beta[:, None], 0, 365).start[0, 0] == 0
+    # Not over New Year, it is the first day on which the mean of 31 days has reached the bottom.
+    moved = np.roll(beta, 180)
+    assert wet_climatology(moved[:, None], 0, 365).start[0, 0] == (300 + 180 + 15) % 365
+
+
+def test_result_depends_on_how_cells_are_cut() -> None:
+    random = np.random.default_rng(4)
+    angle = 2 * np.pi * np.arange(3 * 360) / 360
+    beta = np.clip(0.5 + 0.4 * np.cos(angle)[:, None] + random.normal(0, 0.2, (3 * 360, 150)), 0, 1).astype(np.float32)
+    starts = np.arange(3) * 360
+    whole = wet_seasons(beta, starts, wet_climatology(beta, 0, 360))
+    for cut in (slice(0, 1), slice(60, 70), slice(63, 150)):
+        part = wet_seasons(beta[:, cut], starts, wet_climatology(beta[:, cut], 0, 360))
+        for name in ("onset", "cessation", "length", "flag"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:, :, cut])
+
+
+@pytest.mark.shared
+def test_seasons_of_a_climate_model_are_implausible(shared: Path) -> None:
+    """Top soil at 35 N on the coast of Algeria, scaled by its own range: wet in winter, dry from spring to autumn."""
+    files = sorted((shared / "data/hadgem2es-rcp45-mrsos-daily").glob("*.nc"))
+    decoder = xr.coders.CFDatetimeCoder(use_cftime=True)
+    parts = []
+    for file in files:
+        with xr.open_dataset(file, decode_times=decoder) as data:
+            parts.append(data["mrsos"].sel(lat=35, lon=[0, 187.5]).load())
+    soil = xr.concat(parts, "time")
+    beta = ((soil - soil.min("time")) / (soil.max("time") - soil.min("time"))).values.astype(np.float32)
+    # The series begins on 1 December 2005, day 330 of a year of 360.
+    climate = wet_climatology(beta, 30, 360)
+    starts = (np.arange(2006, 2100) - 2005) * 360 - 330
+    found = wet_seasons(beta, starts, climate, threshold=0.2)
+    assert (found.flag[:, :, 1] == NO_DATA).all()
+    assert 150 < climate.start[0, 0] < 270
+    assert climate.flag[1, 0] == NO_SEASON
+    valid = found.flag[:, 0, 0] == VALID
+    assert np.count_nonzero(valid) > 60
+    # Between October and January, and between January and May.
+    assert 270 <= np.median(found.onset[valid, 0, 0]) < 390
+    assert 360 <= np.median(found.cessation[valid, 0, 0]) < 510
