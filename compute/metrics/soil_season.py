@@ -93,5 +93,12 @@ class SoilSeason(SeasonalKind):
     ) -> tuple[Any, ...]:
         from compute.seasons.wetness import wet_in_progress
 
-        made = wet_in_progress(values, starts, self._climate(reference), threshold=self.threshold, run=self.options.run)
+        made = wet_in_progress(
+            values,
+            starts,
+            self._climate(reference),
+            threshold=self.threshold,
+            run=self.options.run,
+            missing=self.options.missing_share,
+        )
         return made.onset, made.cessation, made.flag

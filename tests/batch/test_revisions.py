@@ -7,6 +7,7 @@ The expected numbers are computed here, by numpy; the hashes are theirs, over li
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -150,7 +151,19 @@ def write_rain(folder: Path) -> dict[str, Array]:
     dry[1, -1, -1] = -32768
     valid = np.full((2, ROWS, COLUMNS), 365)
     valid[1, -1, -1] = 330
-    return {"rain/pr": values.astype("<f4"), "dry/dry_days": dry.astype("<i2"), "dry/valid_days": valid.astype("<i2")}
+    runs = np.full((2, 2, ROWS, COLUMNS), -32768)
+    for place in zip(*np.nonzero(dry >= 0), strict=True):
+        year, row, column = map(int, place)
+        is_dry = years[year, :, row, column] < 1
+        lengths = [len(list(each)) for below, each in itertools.groupby(is_dry) if below]
+        runs[:, year, row, column] = max(lengths, default=0), sum(length >= 5 for length in lengths)
+    return {
+        "rain/pr": values.astype("<f4"),
+        "dry/dry_days": dry.astype("<i2"),
+        "dry/valid_days": valid.astype("<i2"),
+        "dry/longest_dry_spell": runs[0].astype("<i2"),
+        "dry/dry_spells": runs[1].astype("<i2"),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from batch import jobs
 from cube.catalogue import Cube
 
-from .products import FILL, FLAG, JOBS, TOLD, Toy, built, change_toy, grid, season_toy, years
+from .products import FILL, FLAG, TOLD, Toy, built, change_toy, grid, season_toy, years
 
 LATS, LONS = (2.0, 4.0, 6.0, 8.0), (-6.0, -4.0, -2.0, 0.0, 2.0)
 SHAPE = (len(LATS), len(LONS))
@@ -25,16 +23,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a picture opened a connection")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
-
-
-@pytest.fixture(scope="package")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CUBE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for job in JOBS:
-            patch.setitem(jobs.JOBS, job.name, job)
-            patch.setitem(jobs.OPTIONS, job.name, job.Options)
-        yield
 
 
 def seasons(first: int = 2001, count: int = 4, calendar: str = "standard", told: dict[str, str] | None = None) -> Toy:
@@ -103,7 +91,7 @@ def change() -> Toy:
 
 
 @pytest.fixture(scope="package")
-def cube(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Cube:
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Cube:
     """All toys; it must not be changed."""
     folder: Path = tmp_path_factory.mktemp("pictures")
     y, x = 1000.0 * np.arange(200, 212, 4), 1000.0 * np.arange(400, 416, 4)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyproj
+import pytest
 import xarray as xr
 
 from batch.build import Outcome, build
@@ -231,5 +232,11 @@ def built(folder: Path, toys: Mapping[str, Toy], rows: Mapping[str, str] = Mappi
     told = {**{name: f"job: toy, key: {name}" for name in toys}, **rows}
     lines = [f"  {name}: {{collection: metrics, {row}}}" for name, row in told.items()]
     (folder / "cube.yaml").write_text(SPEC.format(products="\n".join(lines)))
-    spec = load_spec(folder / "cube.yaml", jobs.OPTIONS)
-    return build(spec, list(only) or spec.order(), Reporter(quiet=True))
+    # Other tests of this process build with the real jobs.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUBE_CACHE", str(folder / "identities"))
+        for job in JOBS:
+            patch.setitem(jobs.JOBS, job.name, job)
+            patch.setitem(jobs.OPTIONS, job.name, job.Options)
+        spec = load_spec(folder / "cube.yaml", jobs.OPTIONS)
+        return build(spec, list(only) or spec.order(), Reporter(quiet=True))

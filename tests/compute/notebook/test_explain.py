@@ -66,7 +66,7 @@ def toys() -> dict[str, Toy]:
 
 
 @pytest.fixture(scope="module")
-def folder(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("explained")
     assert not built(made, toys(), ROWS).failed
     return made
@@ -171,7 +171,7 @@ def test_lineage_licence_or_citation_is_lost(known: Cube) -> None:
     assert str(found).replace("'", "&#x27;") in found._repr_html_()
 
 
-def test_version_that_was_used_is_replaced(registered: None, tmp_path: Path) -> None:
+def test_version_that_was_used_is_replaced(tmp_path: Path) -> None:
     given = {name: toy for name, toy in toys().items() if name in ("rain", "dry")}
     rows = {"dry": ROWS["dry"]}
     assert not built(tmp_path, given, rows).failed

@@ -153,7 +153,7 @@ def test_units_or_caveats_are_not_told(cube: Cube) -> None:
     assert "timing only" in footnote(plot.map(cube, "own", when=2001))
 
 
-def test_caveat_of_the_input_is_lost(registered: None, tmp_path: Path) -> None:
+def test_caveat_of_the_input_is_lost(tmp_path: Path) -> None:
     weather, metric = dry(), seasons()
     weather.notes = (TEMPERATURE_ONLY, "a note of the input alone")
     metric.notes = ("Seasons are counted.",)
