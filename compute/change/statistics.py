@@ -23,7 +23,9 @@ def mann_whitney(past: NDArray[Any], future: NDArray[Any], *, least: int = LEAST
 
     The normal approximation with correction for ties and continuity (Mann and Whitney 1947), as
     `scipy.stats.mannwhitneyu(method="asymptotic")` has it. Where a window's lag-1 correlation r is above 0.2, its n
-    years are worth n (1 - r) / (1 + r); z is multiplied by the square root of the share that all years are worth.
+    years are worth n' = n (1 - r) / (1 + r); z is multiplied by the square root of (1/n + 1/m) / (1/n' + 1/m').
+    By simulation of windows of 30 years that is still too lenient: at a nominal 5 %, 7 % of pairs with r = 0.3 and 8 %
+    with r = 0.6 pass, since r of 30 years is too low (without it 13 and 32 %).
     NaN where all values are equal.
     """
     z = np.full(past.shape[1], np.nan)
@@ -49,11 +51,15 @@ def _worth(values: Any, count: Any) -> Any:
     """Share of the years that a series is worth, by its lag-1 correlation over years that follow each other."""
     if count < 3:
         return 1.0
-    mean, known = 0.0, 0
+    mean, known, least, most = 0.0, 0, np.inf, -np.inf
     for value in values:
         if value == value:
             mean += value
             known += 1
+            least, most = min(least, value), max(most, value)
+    # Rounding of the mean would leave equal values with one deviation, and so with a correlation near 1.
+    if least == most:
+        return 1.0
     mean /= known
     square, product = 0.0, 0.0
     for year in range(len(values)):
@@ -101,6 +107,8 @@ def _statistic(past: Any, future: Any, least: Any, z: Any) -> None:
         variance = n * m / 12.0 * (total + 1 - ties / (total * (total - 1.0)))
         if variance <= 0.0:
             continue
-        worth = (n * _worth(first, n) + m * _worth(second, m)) / total
+        # A difference of means has this share of its information left; a mean over all years would hide that one
+        # window is worth almost nothing.
+        worth = (1.0 / n + 1.0 / m) / (1.0 / (n * _worth(first, n)) + 1.0 / (m * _worth(second, m)))
         distance = max(abs(u - n * m / 2.0) - 0.5, -0.5)
         z[cell] = distance / np.sqrt(variance) * np.sqrt(worth)

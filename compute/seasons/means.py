@@ -33,7 +33,11 @@ def _means(values: Any, first: Any, stop: Any, missing: Any, found: Any) -> None
     total, known = np.empty(cells, np.float64), np.empty(cells, np.int64)
     for period in range(len(first)):
         total[:], known[:] = 0.0, 0
-        low, high = max(0, first[period].min()), min(days, stop[period].max())
+        # Days of a cell without a season, or with one outside the days, must not widen what is read for the others.
+        low, high = days, 0
+        for cell in range(cells):
+            if first[period, cell] >= 0 and first[period, cell] < stop[period, cell] <= days:
+                low, high = min(low, first[period, cell]), max(high, stop[period, cell])
         for day in range(low, high):
             for cell in range(cells):
                 value = values[day, cell]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+_TILE: Final = 16
+"""Cells that are turned to lie one after the other at a time: those of a cache line."""
+_SHIFT: Final = 6
+"""Places of the order are counted in groups of 2 to this power."""
 
 
 def percentile_by_day(
@@ -26,72 +31,72 @@ def percentile_by_day(
     if years < 1 or 2 * window + 1 > length:
         raise ValueError("a reference has one whole year or more, and a window is shorter than a year")
     found = np.full((length, values.shape[1]), np.nan, np.float32)
-    series = np.ascontiguousarray(values[first : first + years * length], np.float32)
-    _percentiles(series, years, length, percentile / 100.0, window, missing, found)
+    series = values[first : first + years * length]
+    for low in range(0, values.shape[1], _TILE):
+        # Adding 0 turns -0 to 0: then the order in which sorting leaves equal values cannot show.
+        tile = np.ascontiguousarray(series[:, low : low + _TILE].T, np.float32) + np.float32(0.0)
+        _percentiles(tile, np.argsort(tile, axis=1), length, percentile / 100.0, window, missing, low, found)
     return found
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _sorted_day(series: Any, day: Any, cell: Any, years: Any, length: Any, out: Any) -> Any:
-    """Known values of a day of all years in `out`, in their order; how many there are."""
+def _pool(rank: Any, known: Any, day: Any, length: Any, inside: Any, present: Any, groups: Any) -> Any:
+    """Take the known values of a day of all years into the pool, or out of it; how many there are."""
     count = 0
-    for year in range(years):
-        value = series[year * length + day, cell]
-        if value == value:
-            place = count
-            while place > 0 and out[place - 1] > value:
-                out[place] = out[place - 1]
-                place -= 1
-            out[place] = value
+    for place in range(day, len(rank), length):
+        if rank[place] < known:
+            present[rank[place]] = inside
+            groups[rank[place] >> _SHIFT] += 1 if inside else -1
             count += 1
     return count
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(pool: Any, count: Any, gone: Any, lost: Any, new: Any, gained: Any, out: Any) -> Any:
-    """The ordered pool without the values that are gone and with the new ones, in `out`; how many there are."""
-    at, left, right = 0, 0, 0
-    for place in range(count):
-        value = pool[place]
-        if left < lost and value == gone[left]:
-            left += 1
-            continue
-        while right < gained and new[right] < value:
-            out[at] = new[right]
-            right += 1
-            at += 1
-        out[at] = value
-        at += 1
-    while right < gained:
-        out[at] = new[right]
-        right += 1
-        at += 1
-    return at
+def _nth(number: Any, present: Any, groups: Any) -> Any:
+    """Place among all values of that in the pool which has `number` others of the pool before it."""
+    group = 0
+    while groups[group] <= number:
+        number -= groups[group]
+        group += 1
+    place = group << _SHIFT
+    while number > 0 or not present[place]:
+        number -= present[place]
+        place += 1
+    return place
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _percentiles(series: Any, years: Any, length: Any, share: Any, window: Any, missing: Any, found: Any) -> None:
-    size = years * (2 * window + 2)
-    pool, other = np.empty(size, np.float32), np.empty(size, np.float32)
-    gone, new = np.empty(years, np.float32), np.empty(years, np.float32)
-    for cell in range(series.shape[1]):
+def _percentiles(
+    tile: Any, order: Any, length: Any, share: Any, window: Any, missing: Any, first: Any, found: Any
+) -> None:
+    """A pool is marks in the order of all values of the cell, NaN last, so that a day costs only what changes in it."""
+    days = tile.shape[1]
+    rank, present = np.empty(days, np.int64), np.empty(days, np.bool_)
+    groups = np.empty((days >> _SHIFT) + 1, np.int64)
+    for cell in range(len(tile)):
         known = 0
-        for day in range(len(series)):
-            known += series[day, cell] == series[day, cell]
-        if len(series) - known > missing * len(series):
+        for place in range(days):
+            day = order[cell, place]
+            rank[day] = place
+            known += tile[cell, day] == tile[cell, day]
+        if days - known > missing * days:
             continue
+        present[:], groups[:] = False, 0
         count = 0
         for day in range(-window, window + 1):
-            gained = _sorted_day(series, day % length, cell, years, length, new)
-            count = _exchange(pool, count, gone, 0, new, gained, other)
-            pool, other = other, pool
+            count += _pool(rank, known, day % length, length, True, present, groups)
         for day in range(length):
             if count > 0:
                 at = (count - 1) * share
                 low = min(int(at), count - 1)
-                high = min(low + 1, count - 1)
-                found[day, cell] = pool[low] + (at - low) * (np.float64(pool[high]) - pool[low])
-            lost = _sorted_day(series, (day - window) % length, cell, years, length, gone)
-            gained = _sorted_day(series, (day + window + 1) % length, cell, years, length, new)
-            count = _exchange(pool, count, gone, lost, new, gained, other)
-            pool, other = other, pool
+                place = _nth(low, present, groups)
+                lower = tile[cell, order[cell, place]]
+                upper = lower
+                if low + 1 < count:
+                    place += 1
+                    while not present[place]:
+                        place += 1
+                    upper = tile[cell, order[cell, place]]
+                found[day, first + cell] = lower + (at - low) * (np.float64(upper) - lower)
+            count -= _pool(rank, known, (day - window) % length, length, False, present, groups)
+            count += _pool(rank, known, (day + window + 1) % length, length, True, present, groups)

@@ -128,11 +128,12 @@ def lag_one(values: Values) -> float:
 def plain_p(past: Values, future: Values) -> float:
     """Of two series without gaps between their years with values, by scipy; z shrinks with correlated years."""
     p = float(mannwhitneyu(past, future, method="asymptotic").pvalue)
-    worth = 0.0
+    sizes, worth = [len(past), len(future)], []
     for each in (past, future):
         r = lag_one(each)
-        worth += len(each) * ((1 - r) / (1 + r) if r > 0.2 else 1.0)
-    return float(2 * norm.sf(norm.isf(p / 2) * np.sqrt(worth / (len(past) + len(future)))))
+        worth.append(len(each) * ((1 - r) / (1 + r) if r > 0.2 else 1.0))
+    left = sum(1 / n for n in sizes) / sum(1 / n for n in worth)
+    return float(2 * norm.sf(norm.isf(p / 2) * np.sqrt(left)))
 
 
 def change(*products: Product, **options: Any) -> ChangeJob:

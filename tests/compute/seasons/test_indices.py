@@ -37,6 +37,15 @@ def test_mean_of_a_period_differs_from_that_of_numpy(seed: int, missing: float) 
     np.testing.assert_array_equal(fixed[:, 0], found[:, 0])
 
 
+def test_cell_without_a_season_or_no_cell_at_all_breaks_the_others() -> None:
+    values = np.arange(40, dtype=np.float32).reshape(20, 2)
+    first, stop = np.array([[3, -1], [10, -1]]), np.array([[7, -1], [15, -1]])
+    found = period_means(values, first, stop)
+    assert found[:, 0].tolist() == [values[3:7, 0].mean(), values[10:15, 0].mean()]
+    assert np.isnan(found[:, 1]).all()
+    assert period_means(values[:, :0], first[:, :0], stop[:, :0]).shape == (2, 0)
+
+
 def test_index_of_the_reference_itself_differs_from_gringorten() -> None:
     random = np.random.default_rng(2)
     monthly = np.round(random.gamma(2.0, 10.0, (30 * 12, 5))).astype(np.float32)  # with ties
@@ -68,6 +77,45 @@ def test_class_begins_at_another_percentile() -> None:
     shares = np.array([0.01, 0.0199, 0.0201, 0.049, 0.051, 0.099, 0.101, 0.199, 0.201, 0.299, 0.301, 0.9])
     found = drought_class(norm.ppf(shares).astype(np.float32))
     assert found.tolist() == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0]
+
+
+def test_class_holds_its_upper_border() -> None:
+    """As in the definition: below 2 % is D4, 2 % itself is D3."""
+    found = drought_class(norm.ppf([0.02, 0.05, 0.10, 0.20, 0.30]).astype(np.float32))
+    assert found.tolist() == [4, 3, 2, 1, 0]
+    assert drought_class(np.array([-np.inf, np.inf, np.nan], np.float32)).tolist() == [5, 0, -1]
+
+
+@pytest.mark.parametrize(("years", "expected"), [(27, 4), (28, 5), (30, 5)])
+def test_short_reference_reaches_the_driest_class(years: int, expected: int) -> None:
+    monthly = np.arange(12 * years, dtype=np.float32)[:, None]
+    found = drought_class(standardised(monthly, np.arange(12 * years) % 12, reference_ranks(monthly)))
+    assert (found[:12] == expected).all()  # 0.56 / 27.12 = 2.06 %, 0.56 / 28.12 = 1.99 %
+
+
+def test_cut_into_blocks_or_periods_changes_the_index() -> None:
+    random = np.random.default_rng(6)
+    monthly = np.round(random.gamma(2.0, 10.0, (20 * 12, 71))).astype(np.float32)
+    monthly[random.random(monthly.shape) < 0.2] = np.nan
+    month = np.arange(240) % 12
+    reference = reference_ranks(monthly[:180])
+    whole = standardised(monthly, month, reference)
+    for low, high in ((0, 1), (1, 33), (33, 71)):
+        part = standardised(monthly[100:, low:high], month[100:], np.ascontiguousarray(reference[..., low:high]))
+        np.testing.assert_array_equal(part, whole[100:, low:high])
+    assert (np.isnan(whole) == np.isnan(monthly)).all()
+
+
+def test_gaps_of_the_reference_count_as_years() -> None:
+    random = np.random.default_rng(7)
+    monthly = np.round(random.gamma(2.0, 10.0, (30 * 12, 3))).astype(np.float32)
+    monthly[random.random(monthly.shape) < 0.3] = np.nan
+    found = standardised(monthly, np.arange(360) % 12, reference_ranks(monthly))
+    for month, cell in np.ndindex(12, 3):
+        part = monthly[month::12, cell]
+        known = ~np.isnan(part)
+        expected = norm.ppf((rankdata(part[known]) - 0.44) / (known.sum() + 0.12))
+        np.testing.assert_allclose(found[month::12, cell][known], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_driest_of_thirty_years_is_no_exceptional_drought() -> None:

@@ -76,3 +76,26 @@ def test_cell_with_too_many_gaps_has_a_percentile() -> None:
 def test_reference_without_a_year_is_taken() -> None:
     with pytest.raises(ValueError, match="whole year"):
         percentile_by_day(np.zeros((300, 1), np.float32), 0, 365, 20.0)
+
+
+def test_cut_into_blocks_changes_percentiles() -> None:
+    random = np.random.default_rng(4)
+    values = np.round(random.normal(0, 2, (5 * 37, 41))).astype(np.float32)
+    values[random.random(values.shape) < 0.03] = np.nan
+    whole = percentile_by_day(values, 0, 37, 20.0, window=4)
+    for low, high in ((0, 1), (1, 17), (17, 41)):
+        part = percentile_by_day(values[:, low:high], 0, 37, 20.0, window=4)
+        np.testing.assert_array_equal(part, whole[:, low:high])
+
+
+def test_days_before_and_after_whole_years_are_pooled() -> None:
+    values = np.full((7 + 3 * 20 + 5, 1), 1e6, np.float32)
+    values[7:-5] = 1.0
+    assert (percentile_by_day(values, 7, 20, 99.0, window=9) == 1.0).all()
+
+
+def test_sign_of_zero_depends_on_the_order_of_days() -> None:
+    values = np.zeros((60, 2), np.float32)
+    values[::2, 0] = -0.0
+    values[1::2, 1] = -0.0
+    assert not np.signbit(percentile_by_day(values, 0, 20, 20.0, window=3)).any()
