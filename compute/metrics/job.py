@@ -315,4 +315,4 @@ class MetricJob(BlockJob):
 
     def provenance(self) -> Provenance:
         found = super().provenance()
-        return Provenance(**{**vars(found), "citations": (*found.citations, *self.kind.citations)})
+        return Provenance(**{**vars(found), "citations": (*found.citations, *self.kind.cited())})

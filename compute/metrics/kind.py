@@ -125,6 +125,10 @@ class Kind(ABC):
         """The provisional arrays, each (*dims, cells), from the days that `reads_unfinished` names."""
         return {}
 
+    def cited(self) -> tuple[Citation, ...]:
+        """What must be cited for the method."""
+        return self.citations
+
     def told(self) -> dict[str, Any]:
         """Attributes that every array carries: the method, its thresholds, the reference."""
         return dict(self.setting.attrs)

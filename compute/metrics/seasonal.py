@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays, Made, YearlyKind, counted
+from compute.metrics.kind import Arrays, Made, YearlyKind, counted, retained
 from compute.seasons.reasons import MISSING, flag_attrs
 from compute.seasons.years import Years
 from cube.axes import EPOCH_YEAR, GREGORIAN, Step, TimeAxis
@@ -131,7 +131,7 @@ class SeasonalKind(YearlyKind):
         years = self.part(self.reads(start, stop))
         labels = np.arange(start, stop) + self.periods.first + EPOCH_YEAR
         starts = np.array([years.start(int(year)) for year in labels], np.int64)
-        kept = values if years.count == len(values) else values[years.kept]
+        kept = retained(values, years)
         onset, cessation, length, flag = self.found(kept, starts, reference)
         return {
             "onset": onset,
@@ -148,7 +148,7 @@ class SeasonalKind(YearlyKind):
         last = self.days.date(self.days.count - 1).year
         labels = np.array([last - 1, last])
         starts = np.array([years.start(int(year)) for year in labels], np.int64)
-        kept = values if years.count == len(values) else values[years.kept]
+        kept = retained(values, years)
         onset, cessation, flag = self.found_so_far(kept, starts, reference)
         dates = _dates(onset, starts, years)
         # The latest season that has begun, and is not whole yet.

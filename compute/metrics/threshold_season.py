@@ -22,6 +22,11 @@ SIVAKUMAR = Citation(
     "Sudanian climatic zones of West Africa. Agricultural and Forest Meteorology 42, 295-305",
     "10.1016/0168-1923(88)90039-1",
 )
+STERN = Citation(
+    "Stern, R. D., Dennett, M. D., Garbutt, D. J. (1981): The start of the rains in West Africa. Journal of "
+    "Climatology 1, 59-68"
+)
+CITED: Final = {"sivakumar_1988": (SIVAKUMAR,), "stern_1981": (STERN,)}
 RULES: Final[dict[str, dict[str, Any]]] = {
     "sivakumar_1988": {
         "onset_from": "05-01",
@@ -65,7 +70,6 @@ class ThresholdSeason(SeasonalKind):
 
     name: ClassVar[str] = "threshold_season"
     units: ClassVar[str | None] = "mm d-1"
-    citations: ClassVar[tuple[Citation, ...]] = (SIVAKUMAR,)
     seasons = 1
 
     @property
@@ -73,6 +77,10 @@ class ThresholdSeason(SeasonalKind):
         rule = self.options.rule
         assert rule is not None
         return rule if isinstance(rule, RuleOptions) else RuleOptions.model_validate(RULES[rule])
+
+    def cited(self) -> tuple[Citation, ...]:
+        """Of the rule that was chosen; thresholds of one's own have none."""
+        return CITED.get(self.options.rule, ()) if isinstance(self.options.rule, str) else ()
 
     @property
     def label(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays, Made, YearlyKind
+from compute.metrics.kind import Arrays, Made, YearlyKind, retained
 from compute.metrics.parts import Parts
 from compute.metrics.seasonal import SEASON
 from compute.seasons.reasons import MISSING
@@ -143,7 +143,7 @@ class Wrsi(YearlyKind):
         """Of each cell's climatological seasons, shape (years, season, cells)."""
         from compute.seasons.means import period_means
 
-        kept = values if years.count == len(values) else values[years.kept]
+        kept = retained(values, years)
         starts = np.array([years.start(year) for year in labels], np.int64)
         begin, end = (fixed[name].astype(np.int64) for name in self.beside)
         none = (begin == MISSING) | (end == MISSING)
