@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from batch import jobs
 from cube.axes import Step, TimeAxis
 from cube.catalogue import Cube
-from tests.compute.notebook.products import FILL, JOBS, Toy, built, grid, season_toy, years
+from tests.compute.notebook.products import FILL, Toy, built, grid, season_toy, years
 
 LATS, LONS = np.arange(1.0, 9.0, 2.0), np.arange(-7.0, 5.0, 2.0)
 SHAPE = (len(LATS), len(LONS))
@@ -79,18 +77,7 @@ TOYS = {"daily": daily(), "seasons": seasons(), "national": national(), "sites":
 
 
 @pytest.fixture(scope="package")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("CUBE_CACHE", str(tmp_path_factory.mktemp("cache")))
-    for job in JOBS:
-        patch.setitem(jobs.JOBS, job.name, job)
-        patch.setitem(jobs.OPTIONS, job.name, job.Options)
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="package")
-def folder(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where cube.yaml, the cube and two files of regions are; it must not be changed."""
     folder: Path = tmp_path_factory.mktemp("export")
     features = [

@@ -63,7 +63,7 @@ def test_unusable_target_is_written(cube: Cube, tmp_path: Path, name: str) -> No
         export(cube, "daily", tmp_path / name)
 
 
-def test_missing_chunk_becomes_missing_values(registered: None, tmp_path: Path) -> None:
+def test_missing_chunk_becomes_missing_values(tmp_path: Path) -> None:
     from .conftest import daily
 
     assert not built(tmp_path, {"daily": daily()}).failed
@@ -122,7 +122,7 @@ print("grown", (after - before) * 1024, (resource.getrusage(resource.RUSAGE_SELF
 
 
 @pytest.fixture(scope="module")
-def large(registered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A product of 98 MB, in chunks that hold the whole period of a few cells."""
     values = np.zeros((DAYS, SIZE, SIZE), np.float32)
     values[:] = np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)

@@ -56,7 +56,7 @@ def onset() -> Toy:
 
 
 @pytest.fixture
-def build_one(tmp_path: Path, registered: None) -> Any:
+def build_one(tmp_path: Path) -> Any:
     def build_one(toys: dict[str, Toy], row: str, name: str = "summary", **more: str) -> xr.Dataset:
         from tests.compute.notebook.products import built
 
