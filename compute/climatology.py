@@ -89,6 +89,7 @@ class ClimatologyJob(BlockJob):
             space=view.space,
             groups=(tuple(arrays),),
             read_bytes=size * days.count,
+            tiles=self.inputs[self.options.input].tiles(self.options.variables[0]),
             crs=view.crs,
             bbox=view.bbox,
         )

@@ -97,6 +97,7 @@ class DailyInput:
             space=view.space,
             groups=(tuple(arrays),),
             read_bytes=LONGEST[periods.step.unit] * spec.dtype.itemsize,
+            tiles=self.view.tiles(self.variable),
             crs=view.crs,
             bbox=view.bbox,
         )

@@ -95,6 +95,7 @@ class PetJob(BlockJob):
             space=view.space,
             groups=(("evspsblpot",),),
             read_bytes=read,
+            tiles=self.view.tiles("rsds"),
             crs=view.crs,
             bbox=view.bbox,
         )

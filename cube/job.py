@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import xarray as xr
 
-from cube.layout import Block, Group, Layout
+from cube.layout import Block, Dim, Group, Layout
 from cube.options import Strict
 from cube.provenance import Provenance
 from cube.reading import VersionRef
@@ -122,6 +122,10 @@ class ProductView:
     def __getstate__(self) -> dict[str, Any]:
         # Workers compute; only planning needs all keys and proofs.
         return {**self.__dict__, "keys": {}, "proofs": {}}
+
+    def tiles(self, variable: str) -> dict[str, Dim]:
+        """How a variable is cut along the dimensions of the map, for `Template.tiles` of what is made from it."""
+        return {dim.name: dim for dim in self.layout.group_of(variable).dims if dim.name in self.template.space}
 
     def proofs_of(self, window: Window) -> dict[str, str]:
         """sha256 of the objects that reading a window touches, by name; none for a product that is not published."""

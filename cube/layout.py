@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+
+from cube import tiling
 
 REVISION = 1
 MIB = 2**20
@@ -173,25 +176,6 @@ class Layout:
         return cls(value["name"], tuple(groups))
 
 
-def _even(size: int, part: int) -> int:
-    """`part` made smaller so that `size` is cut into equal parts without a sliver at the end."""
-    part = max(1, min(size, part))
-    return math.ceil(size / math.ceil(size / part))
-
-
-def _tile(shape: Sequence[int], cells: int) -> tuple[int, ...]:
-    """A near-square tile of at most `cells` cells (at least one), evened over `shape`."""
-    if not shape:
-        return ()
-    left, tile = max(1, cells), [1] * len(shape)
-    # The shortest dimension first: what it cannot use is left to the others.
-    for rank, axis in enumerate(sorted(range(len(shape)), key=lambda i: shape[i])):
-        share = max(1, int(left ** (1 / (len(shape) - rank)) + 1e-9))
-        tile[axis] = _even(shape[axis], share)
-        left //= tile[axis]
-    return tuple(tile)
-
-
 @dataclass(frozen=True)
 class Part:
     """What the layout has to know of one variable: its dimensions, sizes and bytes an element."""
@@ -210,12 +194,14 @@ def time_layout(
     segment: int | None,
     read_bytes_per_step_cell: int = 0,
     read_bytes_per_cell: int = 0,
+    tiles: Mapping[str, Dim] = MappingProxyType({}),
 ) -> Layout:
     """The time-optimised layout.
 
     segment                   steps of one chunk along time, None for the whole period
     read_bytes_per_step_cell  bytes that a job reads from its inputs for one step of one cell
     read_bytes_per_cell       bytes that it reads for one cell of variables without time, 0 for as many as for one step
+    tiles                     how what a job reads is cut along `space`; blocks keep to it where they can
     """
     made = []
     joint = sum(len(parts) > 1 for parts in groups)
@@ -239,14 +225,12 @@ def time_layout(
         read = read_bytes_per_step_cell * span if steps or not read_bytes_per_cell else read_bytes_per_cell
         if read:
             shard_cells = min(shard_cells, READ_BYTES // read)
-        chunk = _tile(shape, min(CHUNK_BYTES // (max(per_step) * chunk_span), max(1, shard_cells)))
-        # A shard is a near-square tile of whole chunks.
-        grid = [math.ceil(size / part) for size, part in zip(shape, chunk, strict=True)]
-        count = _tile(grid, max(1, shard_cells // max(1, math.prod(chunk))))
-        dims = [
-            Dim(name, size, part, part * times)
-            for name, size, part, times in zip(blocked, shape, chunk, count, strict=True)
-        ]
+        chunk_cells = CHUNK_BYTES // (max(per_step) * chunk_span)
+        cut = None
+        if blocked and all(name in tiles for name in blocked):
+            cut = tiling.along(shape, [(tiles[n].chunk, tiles[n].shard) for n in blocked], chunk_cells, shard_cells)
+        chunk, shard = cut or tiling.free(shape, chunk_cells, shard_cells)
+        dims = [Dim(*each) for each in zip(blocked, shape, chunk, shard, strict=True)]
         if steps and time:
             dims.insert(0, Dim(time, steps, chunk_span, math.ceil(span / chunk_span) * chunk_span))
         name = "all" if len(parts) > 1 and joint == 1 else parts[0].name

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from cube.axes import TimeAxis
-from cube.layout import SEGMENT, Layout, Part, time_layout
+from cube.layout import SEGMENT, Dim, Layout, Part, time_layout
 from cube.options import LayoutOptions
 
 SEGMENTS = (10, 5, 2, 1)
@@ -76,6 +76,8 @@ class Template:
     groups      data variables that are computed together
     read_bytes  bytes that the job reads from its inputs for one time step of one cell of the output
     read_once   the same for variables without time, of products that have time; 0 for as many as for one step
+    tiles       how the input that is mostly read is cut along `space`, from `ProductView.tiles`; empty where the cells
+                are not those of an input
     crs         epsg and wkt of a projected grid, both None for latitude and longitude
     bbox        west, south, east, north in degrees
     files       files that are no arrays, by name relative to the version
@@ -89,6 +91,7 @@ class Template:
     groups: tuple[tuple[str, ...], ...]
     read_bytes: int = 0
     read_once: int = 0
+    tiles: Mapping[str, Dim] = field(default_factory=dict)
     crs: Mapping[str, Any] = field(default_factory=lambda: {"epsg": None, "wkt": None})
     bbox: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
     files: Mapping[str, FileSpec] = field(default_factory=dict)
@@ -138,6 +141,7 @@ class Template:
             segment=segment,
             read_bytes_per_step_cell=self.read_bytes,
             read_bytes_per_cell=self.read_once,
+            tiles=self.tiles,
         )
         if STATE not in self.arrays:
             return found

@@ -108,6 +108,7 @@ class S3Server:
             "master.telemetry": "false",
             "master.resumeState": "false",  # else a restart waits for an election
             "volume.preStopSeconds": 0,
+            "volume.max": 100_000,  # each bucket takes some; by itself the server has as many as the disk has room for
             **self._ports,
         }
         with (self.folder / "log").open("ab") as log:

@@ -68,6 +68,7 @@ def template(compared: Compared) -> Template:
         space=compared.space,
         groups=(tuple(cells), tuple(maps)),
         read_bytes=size,
+        tiles=compared.first.tiles(options.variables[0]),
         crs=first.crs,
         bbox=first.bbox,
     )

@@ -173,6 +173,7 @@ class EmulateJob(SeriesJob):
             time=days,
             space=space,
             groups=(tuple(arrays),),
+            tiles=self.inputs[self.options.pr].tiles(self.forcing.inputs["pr"].variable),
             crs=view.crs,
             bbox=view.bbox,
             state=STATE_NUMBERS,

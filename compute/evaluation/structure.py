@@ -93,6 +93,7 @@ def template(compared: Compared, comments: Mapping[str, str], read_bytes: int) -
         space=space,
         groups=(MAPS, SUMMARY),
         read_bytes=read_bytes,
+        tiles=compared.simulation.tiles(compared.targets[0].series[compared.options.simulation].variable),
         crs=source.crs,
         bbox=source.bbox,
         files={REPORT: FileSpec(BEATEN, "text/html", "Report: scores, maps and what they mean", ("overview",))},

@@ -164,7 +164,7 @@ def _past(data: xr.DataArray, days: TimeAxis, reference: Reference) -> tuple[Tim
     elif reference is not None:
         first, last = reference
         period = Period(start=f"{first:04}", end=f"{last:04}")
-    own = days_of(old)
+    own = days if old is data else days_of(old)
     if not same_calendar(own.calendar, days.calendar):
         raise InputError(
             Problem(

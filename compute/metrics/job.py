@@ -201,6 +201,7 @@ class MetricJob(BlockJob):
             groups=tuple(tuple(group) for group in groups if group),
             read_bytes=LONGEST[periods.step.unit] * size,
             read_once=max(past, LONGEST["year"]) * size,
+            tiles=self.view.tiles(series.variable),
             crs=view.crs,
             bbox=view.bbox,
         )

@@ -178,6 +178,7 @@ class SimulateJob(SeriesJob):
             time=days,
             space=space,
             groups=(tuple(arrays),),
+            tiles=self.inputs[self.options.pr].tiles(self.forcing.inputs["pr"].variable),
             crs=view.crs,
             bbox=view.bbox,
             state=STATE_NUMBERS,

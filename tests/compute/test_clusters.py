@@ -115,6 +115,7 @@ c.ClusterConfig.worker_memory = "1 G"
     check_same(sample, "gateway")
 
 
+@pytest.mark.service
 def test_memory_is_taken_for_walltime_where_the_scheduler_tries_again_itself(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "700MB") as address:
@@ -151,6 +152,7 @@ def test_preempted_worker_of_an_existing_scheduler_counts(tmp_path: Path) -> Non
     cube.assert_published()
 
 
+@pytest.mark.service
 def test_report_of_an_existing_scheduler_breaks_the_build(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
@@ -160,6 +162,7 @@ def test_report_of_an_existing_scheduler_breaks_the_build(tmp_path: Path) -> Non
     assert "Bokeh" in page.read_text() or "bokeh" in page.read_text()
 
 
+@pytest.mark.service
 def test_scheduler_that_dies_hangs_the_build_or_blames_a_block(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:

@@ -71,6 +71,73 @@ def test_reduction_with_tiny_output_is_cut_by_what_it_reads():
         assert cells * 94 * 366 * 4 <= 512 * MIB
 
 
+def derived(source, shape, *, read, itemsize=2, segment=None):
+    """The layout of what is made from `source`, a step for `read` bytes of each cell."""
+    group = source.groups[0]
+    tiles = {dim.name: dim for dim in group.dims if dim.name != "time"}
+    part = Part("made", ("time", "lat", "lon"), shape, itemsize)
+    return time_layout(
+        [[part]], time="time", space=("lat", "lon"), segment=segment, read_bytes_per_step_cell=read, tiles=tiles
+    )
+
+
+def readings(source, layout):
+    """How often the chunks of the source are decoded and its objects are read, all years in each block, on average."""
+    cut, own = source.groups[0], layout.groups[0]
+
+    def overlaps(name, size):
+        there, here = cut.dim(name), own.dim(name)
+        parts = [(i * here.shard, min((i + 1) * here.shard, here.size)) for i in range(here.blocks)]
+        total = sum((stop - 1) // size(there) - start // size(there) + 1 for start, stop in parts)
+        return total / math.ceil(there.size / size(there))
+
+    return tuple(
+        math.prod(overlaps(name, size) for name in ("lat", "lon")) for size in (lambda d: d.chunk, lambda d: d.shard)
+    )
+
+
+@pytest.mark.parametrize("years", [10, 40, 94])
+@pytest.mark.parametrize("cells", [(245, 245), (296, 284), (200, 200), (61, 367)])
+def test_blocks_of_a_metric_read_the_objects_of_its_input_many_times(years, cells):
+    source = laid_out((years * 365, *cells))[1]
+    layout = derived(source, (years, *cells), read=366 * 4)
+    assert readings(source, layout) == (1.0, 1.0)
+    assert 4 * len(list(source.blocks())) >= len(list(layout.blocks())) >= len(list(source.blocks())) / 20
+
+
+@pytest.mark.parametrize("cells", [(245, 245), (296, 284), (200, 200)])
+def test_blocks_of_five_arrays_decode_chunks_of_one_array_twice(cells):
+    source = laid_out((3650, *cells))[1]
+    layout = derived(source, (3650, *cells), read=0, itemsize=21)
+    chunks, objects = readings(source, layout)
+    assert chunks == 1.0
+    assert objects <= 2 * 21 / 4  # a block holds a fifth as many cells, at worst half of that
+
+
+@given(
+    shape=st.tuples(st.integers(1, 100), st.integers(1, 400), st.integers(1, 400)),
+    steps=st.integers(1, 400),
+    itemsize=st.sampled_from([1, 2, 4, 40]),
+    reads=st.booleans(),
+)
+def test_blocks_cut_like_their_input_are_beyond_their_size(shape, steps, itemsize, reads):
+    source = laid_out((shape[0] * steps, *shape[1:]))[1]
+    read = 4 * steps if reads else 0
+    group = derived(source, shape, read=read, itemsize=itemsize).groups[0]
+    part = Part("made", ("time", "lat", "lon"), shape, itemsize)
+    plain = time_layout([[part]], time="time", space=("lat", "lon"), segment=None, read_bytes_per_step_cell=read)
+    (time, *dims), cut = group.dims, source.groups[0]
+    assert time == plain.groups[0].dims[0]
+    assert all(dim.shard % dim.chunk == 0 for dim in dims)
+    kept = [(dim.shard, cut.dim(dim.name).shard) for dim in dims]
+    assert tuple(dims) == plain.groups[0].dims[1:] or all(a % b == 0 or b % a == 0 for a, b in kept)
+    cells = math.prod(dim.shard for dim in dims)
+    if cells > 1:
+        assert cells * time.shard * itemsize <= 64 * MIB
+        assert cells * shape[0] * read <= 512 * MIB
+        assert math.prod(dim.chunk for dim in group.dims) * itemsize <= 4 * MIB
+
+
 def test_window_finds_just_the_blocks_it_touches():
     _, layout = laid_out((7305, 100, 120), segment=1000)
     group = layout.groups[0]

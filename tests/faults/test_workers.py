@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.checks import Ordeal
 from tests.faults.conftest import Range
 
 
+@pytest.mark.service
 def test_killed_worker_ends_the_build_or_outlives_it(range_: Range):
     cube = range_.cube(("wet",))
     cube.declare(workers=2)

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from compute.seasons.reasons import ARID, INCOMPLETE, MEANINGS, NO_DATA, NO_SEASON, VALID
-from cube.errors import CubeError
+from cube.errors import CubeError, IntegrityError
+from cube.stage import Stage
 from tests.compute.metrics import toy
 from tests.compute.seasons import plain_dunning
 
@@ -97,6 +98,53 @@ def test_growth_moves_past_seasons(tmp_path: Path) -> None:
     for name in ("rain_mean", "rain_daily", "season_start", "onset_spread"):
         xr.testing.assert_identical(before[name].drop_attrs(), after[name].drop_attrs())
     assert after.sizes["time"] == before.sizes["time"] + 2
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_kill_between_reference_and_seasons_makes_the_reference_again_or_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.archive(tmp_path / "killed")
+    toy.archive(tmp_path / "whole")
+    marked, made = Stage.mark, []
+
+    def mark(stage: Stage, receipt: Any) -> None:
+        marked(stage, receipt)
+        if "wet" in stage.prefix:
+            made.append(receipt.block)
+            if receipt.block.startswith("time/rain_mean/") and len(made) == 1:
+                raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage, "mark", mark)
+        with pytest.raises(_Killed):
+            toy.built(tmp_path / "killed", WET)
+        assert not toy.built(tmp_path / "killed", WET).failed
+    assert len([block for block in made if block.startswith("time/rain_mean/")]) == 1
+    assert any(not block.startswith("time/rain_mean/") for block in made[1:])
+    assert not toy.built(tmp_path / "whole", WET).failed
+    killed, whole = (toy.objects(tmp_path / name, "wet") for name in ("killed", "whole"))
+    assert killed == whole
+
+
+def test_seasons_are_found_with_a_reference_that_was_taken_over_damaged(tmp_path: Path) -> None:
+    toy.archive(tmp_path)
+    later = tmp_path / "rain-2014.nc"
+    later.rename(tmp_path / "later.nc")
+    assert not toy.built(tmp_path, WET).failed
+    chunks = (tmp_path / "cube/metrics/wet").glob("*/time.zarr/rain_daily/c/**/*")
+    (shard,) = (path for path in chunks if path.is_file())
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.chmod(0o644)
+    shard.write_bytes(bytes(data))
+    (tmp_path / "later.nc").rename(later)
+    failed = toy.built(tmp_path, WET).failed
+    assert isinstance(failed["wet"], IntegrityError)
+    assert [problem.code for problem in failed["wet"].problems] == ["object-changed"]
 
 
 def test_unchanged_build_makes_metrics_anew(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def files(folder: Path, name: str, values: np.ndarray[Any, Any], calendar: str, 
 
 def archive(folder: Path, calendar: str = "noleap") -> np.ndarray[Any, Any]:
     """Writes rain, beta and land; the rain."""
+    folder.mkdir(exist_ok=True)
     rain = rain_of(calendar)
     files(folder, "rain", rain, calendar, "mm d-1")
     files(folder, "beta", beta_of(rain), calendar, "1")
@@ -123,6 +125,14 @@ def built(folder: Path, products: str, *names: str) -> Outcome:
         patch.setattr("batch.build.ProcessPoolExecutor", Serial)
         spec = load_spec(folder / "cube.yaml", OPTIONS)
         return build(spec, list(names) or spec.order(), Reporter(quiet=True))
+
+
+def objects(folder: Path, product: str) -> dict[str, str]:
+    """sha256 of what a metric's published version consists of, by name."""
+    place = folder / "cube" / "metrics" / product
+    version = json.loads((place / f"{product}.json").read_text())["properties"]["version"]
+    manifest = json.loads((place / version / "manifest.json").read_text())
+    return {name: each["sha256"] for name, each in manifest["objects"].items()}
 
 
 def opened(folder: Path) -> Cube:
