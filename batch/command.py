@@ -25,6 +25,7 @@ from batch.commanding import (
 )
 from batch.doctor.command import doctor_command
 from batch.exporting import export_command
+from batch.page import print_product
 from batch.plan import make_plan
 from batch.reporting import Reporter
 from batch.runs import records
@@ -192,7 +193,7 @@ def show_command(product: str, spec_path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"version": live.version, "manifest": live.manifest})
     else:
-        showing.print_product(console(), live, store.public_href(f"{path.version(live.version)}/time.zarr"))
+        print_product(console(), live, store.public_href(f"{path.version(live.version)}/time.zarr"))
 
 
 @main.command("sample-archive", epilog=EXIT_CODES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +14,7 @@ from batch.build import Outcome
 from batch.collecting import Collected
 from batch.plan import Plan, ProductPlan
 from batch.spec import Spec
+from cube.axes import parse_date
 from cube.errors import CubeError, IntegrityError
 from cube.live import Live, read_live
 from cube.stores import Store
@@ -39,9 +42,28 @@ def table_of(*columns: str) -> Table:
 
 
 def _limiting(plan: ProductPlan) -> str | None:
-    """The input whose period ends first, for a derived product."""
-    ends = {name: view.template.time.text(-1) for name, view in plan.job.inputs.items() if view.template.time}
-    return min(ends, key=lambda name: ends[name]) if ends else None
+    times = {name: view.template.time for name, view in plan.job.inputs.items()}
+    bounds = {name: replace(time, first=time.stop, count=1).text(0) for name, time in times.items() if time}
+    return limiting(plan.core["extent"]["time"], bounds)
+
+
+def limiting(time: Mapping[str, Any] | None, bounds: Mapping[str, str]) -> str | None:
+    """The input that a product cannot go beyond: of those that reach its end the one that ends first.
+
+    time    of the product's extent, None for one without time
+    bounds  end of each input's last period; an input that ends before the product only gives a reference
+    """
+    # Days are enough, and hours are not in every text.
+    days = {name: bound[:10] for name, bound in bounds.items() if time and bound[:10] >= time["end_bound"][:10]}
+    return min(days, key=lambda name: days[name]) if days else None
+
+
+def period(time: Mapping[str, Any]) -> str:
+    """First and last date that are covered, both included."""
+    last = parse_date(time["end_bound"], time["calendar"])
+    if "T" in time["end_bound"]:
+        return f"{time['start']} to before {time['end_bound']}"
+    return f"{time['start']} to {(last - datetime.timedelta(days=1)).strftime('%Y-%m-%d')}"
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -152,14 +174,14 @@ def still_published(live: Live | None, *, damaged: bool) -> str:
     if live.damage:
         return f"what readers find of version {live.version} is damaged"
     time = live.manifest["extent"]["time"]
-    until = f" to {time['end']}" if time else ""
-    return f"version {live.version}{until} is still published" + ("" if damaged else " and unharmed")
+    covered = f", {period(time)}," if time else ""
+    return f"version {live.version}{covered} is still published" + ("" if damaged else " and unharmed")
 
 
 def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str, Any]]:
     """One row a product: what is published, from its manifest."""
     rows = []
-    ends: dict[str, str] = {}
+    bounds: dict[str, str] = {}
     for name in names:
         path = ProductPath(spec.products[name].collection, name)
         live, state = read_live(store, path), read_state(store, path)
@@ -172,15 +194,15 @@ def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str
             manifest = live.manifest
             time = manifest["extent"]["time"]
             if time:
-                ends[name] = time["end"]
-            inputs = [each["name"] for each in manifest["inputs"]["products"] if each["name"] in ends]
+                bounds[name] = time["end_bound"]
+            inputs = [each["name"] for each in manifest["inputs"]["products"]]
             row |= {
                 "version": live.version,
                 "start": time["start"] if time else None,
                 "end": time["end"] if time else None,
                 "end_bound": time.get("end_bound") if time else None,
                 "calendar": time["calendar"] if time else None,
-                "limiting_input": min(inputs, key=lambda each: ends[each]) if inputs else None,
+                "limiting_input": limiting(time, {each: bounds[each] for each in inputs if each in bounds}),
                 "files": len(manifest["inputs"]["files"]),
                 "archive_bytes": sum(each["bytes"] for each in manifest["inputs"]["files"]),
                 "bytes": sum(each["bytes"] for each in manifest["objects"].values()),
@@ -199,7 +221,7 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
             remarks = ["staged: `cube build` goes on"] if row.get("staged") else []
             table.add_row(row["product"], "not published", *[""] * 6, ", ".join([*remarks, *_last_result(row)]))
             continue
-        period = f"{row['start']} to {row['end']}" if row["start"] else "no time"
+        covered = period(row) if row["start"] else "no time"
         remarks = []
         if row["calendar"] not in (None, "standard", "proleptic_gregorian"):
             remarks.append(row["calendar"])
@@ -214,7 +236,7 @@ def print_status(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_row(
             row["product"],
             row["version"],
-            period,
+            covered,
             "" if age is None else f"{age} d",
             str(row["files"]) if row["files"] else "",
             size(row["archive_bytes"]) if row["files"] else "",
@@ -229,48 +251,6 @@ def _last_result(row: Mapping[str, Any]) -> list[str]:
     """What the last build came to, where that is worth a word."""
     last = (row.get("last_run") or {}).get("result")
     return [f"{last} in the last build"] if last in ("failed", "waiting") else []
-
-
-def print_product(console: Console, live: Live, href: str) -> None:
-    manifest = live.manifest
-    time = manifest["extent"]["time"]
-    console.print(f"{manifest['title']} ({manifest['product']}, version {live.version})", highlight=False)
-    if manifest["description"]:
-        console.print(manifest["description"], highlight=False)
-    if time:
-        console.print(
-            f"period   {time['start']} to {time['end']}, step {time['step']}, {time['calendar']}", highlight=False
-        )
-    west, south, east, north = manifest["extent"]["bbox"]
-    console.print(f"area     {west:g}..{east:g} E, {south:g}..{north:g} N", highlight=False)
-    provenance = manifest["provenance"]
-    console.print(f"licence  {provenance['licence']}; redistribution: {provenance['redistribution']}", highlight=False)
-    made_of = ", ".join(f"{each['name']} {each['version']}" for each in manifest["inputs"]["products"])
-    if made_of:
-        console.print(f"made of  {made_of}, by the job {manifest['job']}", highlight=False)
-    inherited = [citation for each in provenance["ancestors"] for citation in each["citations"]]
-    for citation in [*provenance["citations"], *inherited]:
-        console.print(f"cite     {citation['text']}", highlight=False)
-    for gap in manifest["gaps"]:
-        console.print(f"gap      {gap[0]} to {gap[1]}", highlight=False)
-    references = manifest.get("references")
-    if references:
-        text = "; ".join(references["refused"]) if "refused" in references else references["href"]
-        console.print(f"kerchunk {text}", highlight=False)
-    table = table_of("variable", "dimensions", "shape", "chunk", "units", "missing")
-    for name, variable in manifest["variables"].items():
-        counts = manifest["missing"].get(name)
-        missing = f"{counts['missing'] / max(1, counts['cells']):.1%}" if counts else ""
-        table.add_row(
-            name,
-            ", ".join(variable["dims"]),
-            " x ".join(map(str, variable["shape"])),
-            " x ".join(map(str, variable["chunks"])),
-            str(variable["attrs"].get("units", "")),
-            missing,
-        )
-    console.print(table)
-    console.print(f'open it: xarray.open_zarr("{href}")', highlight=False, soft_wrap=True)
 
 
 def verified_json(found: Sequence[Verified]) -> list[dict[str, Any]]:

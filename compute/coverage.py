@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 import shapely
+import shapely.affinity
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
@@ -72,31 +73,31 @@ def _exact(polygon: BaseGeometry, lat: Values, lon: Values, space: tuple[str, ..
 
     The share is one of degrees; inside of a cell that the edge cuts, latitude is taken as the same everywhere.
     """
-    shapely.prepare(polygon)
+    everywhere = turned(polygon)
+    shapely.prepare(everywhere)
     height = np.diff(np.sin(np.radians(lat)), axis=1)[:, 0]
     width = np.radians(lon[:, 1] - lon[:, 0])
     west, south, east, north = polygon.bounds
     rows = np.flatnonzero((lat[:, 1] > south) & (lat[:, 0] < north))
-    cells, areas = [], []
-    for turn in TURNS:
-        columns = np.flatnonzero((lon[:, 1] + turn > west) & (lon[:, 0] + turn < east))
-        row, column = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
-        if not len(row):
-            continue
-        boxes = shapely.box(lon[column, 0] + turn, lat[row, 0], lon[column, 1] + turn, lat[row, 1])
-        share = shapely.contains_properly(polygon, boxes).astype(np.float64)
-        edge = (share == 0) & shapely.intersects(polygon, boxes)
-        share[edge] = shapely.area(shapely.intersection(polygon, boxes[edge])) / shapely.area(boxes[edge])
-        some = share > 0
-        shape = (len(lat), len(lon)) if space[0] == "lat" else (len(lon), len(lat))
-        index = (row[some], column[some]) if space[0] == "lat" else (column[some], row[some])
-        cells.append(np.ravel_multi_index(index, shape))
-        areas.append((share * height[row] * width[column])[some])
-    if not cells:
-        return Coverage(np.empty(0, np.intp), np.empty(0), 0.0)
-    cell, order = np.unique(np.concatenate(cells), return_inverse=True)
-    area = np.bincount(order, np.concatenate(areas), minlength=len(cell))
-    return Coverage(cell, area, float(min(1.0, area.sum() / area_of(polygon))))
+    columns = np.flatnonzero(np.any([(lon[:, 1] + t > west) & (lon[:, 0] + t < east) for t in TURNS], axis=0))
+    row, column = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
+    boxes = shapely.box(lon[column, 0], lat[row, 0], lon[column, 1], lat[row, 1])
+    share = shapely.contains_properly(everywhere, boxes).astype(np.float64)
+    edge = (share == 0) & shapely.intersects(everywhere, boxes)
+    share[edge] = shapely.area(shapely.intersection(everywhere, boxes[edge])) / shapely.area(boxes[edge])
+    some = share > 0
+    shape = (len(lat), len(lon)) if space[0] == "lat" else (len(lon), len(lat))
+    index = (row[some], column[some]) if space[0] == "lat" else (column[some], row[some])
+    cells = np.ravel_multi_index(index, shape)
+    order = np.argsort(cells, kind="stable")
+    areas = (share * height[row] * width[column])[some][order]
+    once = shapely.intersection(everywhere, shapely.box(-180, -90, 180, 90))
+    return Coverage(cells[order], areas, float(min(1.0, areas.sum() / area_of(once))))
+
+
+def turned(polygon: BaseGeometry) -> BaseGeometry:
+    """A polygon wherever it lies after whole turns of longitude; parts that then coincide are one."""
+    return shapely.union_all([shapely.affinity.translate(polygon, turn) for turn in TURNS])
 
 
 def _areas(view: ProductView, lats: Values) -> Values | None:
@@ -119,7 +120,9 @@ def _areas(view: ProductView, lats: Values) -> Values | None:
 def area_of(polygon: BaseGeometry) -> float:
     """Area on the sphere of a polygon whose edges are straight in longitude and latitude, steradians."""
     total = 0.0
-    for part in shapely.get_parts(polygon):
+    parts = shapely.get_parts(polygon)
+    # What is cut at an edge may leave lines and points of it.
+    for part in parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]:
         rings = [part.exterior, *part.interiors]
         corners = [np.asarray(ring.coords)[:, :2].T for ring in rings]
         sizes = [abs(float(_ring_areas(lon[None], lat[None])[0])) for lon, lat in corners]

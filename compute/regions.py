@@ -24,6 +24,9 @@ TURNS = (-360.0, 0.0, 360.0)
 """Longitudes count from -180 or from 0, and grids may cross the date line."""
 EASTMOST = 360.0
 KINDS = ("Polygon", "MultiPolygon")
+PARTS = ("geometry", "properties")
+DEGREES = ("CRS84", "4326")
+"""What the names of coordinate systems end in that are longitude and latitude."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +94,34 @@ def geojson(path: Path, name: str | None = "name") -> Regions:
     """
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error}"
         raise InputError(Problem("regions-file", what, str(path), fix="correct the name of the file")) from None
     try:
-        features = json.loads(data)["features"]
+        document = json.loads(data)
+        features = document["features"]
         assert isinstance(features, list)
-    except (ValueError, KeyError, TypeError, AssertionError):
+    except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
         what = "it is no GeoJSON FeatureCollection"
         raise InputError(Problem("regions-file", what, str(path), fix="export it as GeoJSON")) from None
     names: list[str] = []
     polygons: list[BaseGeometry] = []
-    problems: list[Problem] = []
+    problems = list(_foreign(document, path.name))
     for number, feature in enumerate(features, 1):
         where = f"{path.name}, feature {number}"
-        geometry = (feature.get("geometry") or {}) if isinstance(feature, dict) else {}
-        if geometry.get("type") not in KINDS:
+        feature = feature if isinstance(feature, dict) else {}
+        geometry, properties = (each if isinstance(each, dict) else {} for each in map(feature.get, PARTS))
+        kind = geometry.get("type")
+        if kind not in KINDS:
+            what = f"it is a {kind}, no polygon" if isinstance(kind, str) else "it has no geometry"
+            problems.append(_unusable(what, where, "leave the feature out, or give it a Polygon or MultiPolygon"))
             continue
         try:
             polygon = shapely.geometry.shape(geometry)
         except (ValueError, TypeError, IndexError, KeyError, shapely.errors.GEOSException) as error:
             problems.append(_unusable(f"its corners are no polygon ({error})", where))
             continue
-        label = (feature.get("properties") or {}).get(name) if name else str(number)
+        label = properties.get(name) if name else str(number)
         found = list(_problems(polygon, label, name, names, where))
         problems += found
         if not found:
@@ -124,6 +132,19 @@ def geojson(path: Path, name: str | None = "name") -> Regions:
     if problems:
         raise InputError(problems)
     return Regions(tuple(names), tuple(polygons), path.name, len(data), sha256(data))
+
+
+def _foreign(document: Any, where: str) -> Iterator[Problem]:
+    """Old files name a coordinate system; GeoJSON of today has no other than longitude and latitude."""
+    crs = document.get("crs")
+    if crs is None:
+        return
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = str(properties.get("name") if isinstance(properties, dict) else crs)
+    if not name.endswith(DEGREES):
+        yield _unusable(
+            f"its coordinates are those of {name}", where, "bring it to longitude and latitude (WGS 84) in degrees"
+        )
 
 
 def _problems(

@@ -24,7 +24,7 @@ from cube.versions import ProductPath
 
 @dataclass(frozen=True)
 class Entry:
-    """One product as the catalogue shows it."""
+    """One product as the catalogue shows it. start, end: first and last second, None for a product without time."""
 
     name: str
     collection: str
@@ -60,8 +60,9 @@ class Cube(Mapping[str, xr.Dataset]):
             item["id"],
             item["collection"],
             properties.get("title", item["id"]),
-            properties.get("start_datetime") or properties.get("datetime"),
-            properties.get("end_datetime") or properties.get("datetime"),
+            # `datetime` alone is when a product without time was published.
+            properties.get("start_datetime"),
+            properties.get("end_datetime"),
             key,
         )
 
@@ -132,8 +133,12 @@ class Cube(Mapping[str, xr.Dataset]):
         return product in self._keys
 
     def __repr__(self) -> str:
-        rows = [f"  {e.name:<40} {(e.start or '')[:10]} {(e.end or '')[:10]}  {e.title}" for e in self.entries.values()]
+        rows = [f"  {e.name:<40} {_period(e):<24}  {e.title}" for e in self.entries.values()]
         return "\n".join([f"<Cube {self._store.url}>", *rows])
+
+
+def _period(entry: Entry) -> str:
+    return f"{entry.start[:10]} to {entry.end[:10]}" if entry.start and entry.end else "no time"
 
 
 def _links(value: Mapping[str, Any], rel: str, key: str) -> list[str]:
