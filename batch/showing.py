@@ -174,8 +174,8 @@ def still_published(live: Live | None, *, damaged: bool) -> str:
     if live.damage:
         return f"what readers find of version {live.version} is damaged"
     time = live.manifest["extent"]["time"]
-    covered = f", {period(time)}," if time else ""
-    return f"version {live.version}{covered} is still published" + ("" if damaged else " and unharmed")
+    until = f" to {period(time).rpartition(' to ')[2]}" if time else ""
+    return f"version {live.version}{until} is still published" + ("" if damaged else " and unharmed")
 
 
 def status_rows(spec: Spec, store: Store, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -196,6 +196,10 @@ def parse_date(text: str, calendar: str, *, end: bool = False) -> cftime.datetim
         raise ValueError(f"{text!r} is not a date such as 2006, 2006-01 or 2006-01-31")
     year, month, day, hour = (int(part) if part else None for part in match.groups())
     assert year is not None
+    if month is not None and not 1 <= month <= 12:
+        raise ValueError(f"{text!r} names no month from 1 to 12")
+    if day == 0:
+        raise ValueError(f"{text!r} names no day of the month")
     if not end:
         return cftime.datetime(year, month or 1, day or 1, hour or 0, calendar=calendar)
     if month is None:

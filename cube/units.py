@@ -102,12 +102,16 @@ def conversion(source: str, target: str) -> tuple[float, float]:
     return float(f"{factor:.14g}"), float(f"{zero:.14g}")
 
 
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+
+
 def measured(text: object, where: str, example: str = "1 mm d-1") -> tuple[float, str]:
     """The number and the unit of a text such as "1 mm d-1".
 
     Raises SpecError for a bare number and for an unknown unit.
     """
-    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)\s*", str(text))
+    # A unit may begin with a digit ("1" has no dimension) only behind a space: the number would lose its last one.
+    match = re.fullmatch(rf"\s*{_NUMBER}(?:\s+(?=\S)|(?=[^\d\s.+-]))(.*?)\s*", str(text))
     if isinstance(text, int | float) or not match:
         raise SpecError(
             Problem(

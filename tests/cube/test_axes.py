@@ -105,3 +105,10 @@ def test_months_of_days_begin_years():
     for unit, month in (("year", 13), ("year", 0), ("month", 7), ("day", 2)):
         with pytest.raises(ValueError, match="years begin"):
             Step(unit, month=month)
+
+
+@pytest.mark.parametrize("end", [False, True])
+@pytest.mark.parametrize("text", ["2002-13", "2002-00", "2002-01-00", "2002-02-30", "2002-13-01"])
+def test_date_that_no_calendar_has_becomes_another(text: str, end: bool) -> None:
+    with pytest.raises(ValueError):
+        parse_date(text, "noleap", end=end)

@@ -54,3 +54,15 @@ def test_bare_number_or_wrong_unit_is_refused_with_the_fix(text):
         quantity(text, "mm d-1", "products.dry-days.threshold")
     assert "mm d-1" in caught.value.problems[0].fix
     assert "products.dry-days.threshold" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0.51", "0.1", "0.01", "11", "50", "-1.1", "1.", "5-1", "2+1", "1.2.1"])
+def test_number_without_a_unit_loses_its_last_digit(text: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        quantity(text, "1", "missing")
+    assert [problem.code for problem in refused.value.problems] == ["unit-missing"]
+
+
+@pytest.mark.parametrize(("text", "number"), [("0.51 1", 0.51), ("50%", 0.5), ("51 %", 0.51), (" 5e-1  1 ", 0.5)])
+def test_number_with_a_unit_is_refused_or_another(text: str, number: float) -> None:
+    assert quantity(text, "1", "missing") == pytest.approx(number)
