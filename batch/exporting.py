@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from batch.reporting import LINE_SECONDS
 from batch.showing import size
 from compute.export.asked import AskedPlace, places_file
 from cube.catalogue import Cube
-from cube.errors import Problem, SpecError
+from cube.errors import Problem, RequestError
 
 QUIET_SECONDS = 2.0
 """What takes longer shows how far it is."""
@@ -27,6 +28,8 @@ def _place(_context: click.Context, _option: click.Parameter, values: tuple[str,
     for value in values:
         try:
             lat, lon = map(float, value.split(","))
+            if not (math.isfinite(lat) and math.isfinite(lon)):
+                raise ValueError(value)
         except ValueError:
             raise click.BadParameter(f"{value!r} is no LAT,LON such as 9.05,7.49") from None
         found.append(AskedPlace(value, lat, lon))
@@ -52,7 +55,11 @@ def _place(_context: click.Context, _option: click.Parameter, values: tuple[str,
 )
 @click.option("--region", metavar="FILE[:NAME]", help="cells with their centre in the polygons of a GeoJSON file")
 @click.option(
-    "--place", multiple=True, callback=_place, metavar="LAT,LON", help="the nearest cell with values; may be repeated"
+    "--place",
+    multiple=True,
+    callback=_place,
+    metavar="LAT,LON",
+    help="the nearest cell that has values, or a reason for having none; may be repeated",
 )
 @click.option(
     "--places", "places_path", type=click.Path(path_type=Path), help="CSV file of places: columns name, lat, lon"
@@ -82,7 +89,6 @@ def export_command(
 
     cube = Cube(location) if location else _cube_of(spec_path, product)
     asked = [*place, *(places_file(places_path) if places_path else ())]
-    named = {each.name: (each.lat, each.lon) for each in asked}
     with _progress(f"exporting {product}", as_json) as progress:
         found = export(
             cube,
@@ -91,7 +97,7 @@ def export_command(
             variables=variables,
             box=box,
             region=region,
-            places=named,
+            places=asked or None,
             start=start,
             end=end,
             overwrite=overwrite,
@@ -106,9 +112,14 @@ def export_command(
     lines[0] += f", {size(found.bytes)}"
     if found.left_out:
         lines.append(f"left out, since their dimensions are others: {', '.join(found.left_out)}")
+    if found.shortened:
+        lines.append(found.shortened)
+    if found.empty_regions:
+        lines.append(f"regions without a cell of their own: {', '.join(found.empty_regions)}")
     for each in found.stations:
         cell = each.cell
         lines.append(f"{each.place.name}: cell at {cell.lat:g}, {cell.lon:g}, {cell.km:.1f} km away")
+    lines.append(f"licence: {found.binding}")
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -117,7 +128,7 @@ def _cube_of(spec_path: Path, product: str) -> Cube:
     spec, _ = open_spec(spec_path, ())
     if product not in spec.products:
         what, fix = f"there is no product {product!r}", f"known are: {', '.join(spec.products)}"
-        raise SpecError(Problem("product-unknown", what, str(spec_path), fix=fix))
+        raise RequestError(Problem("product-unknown", what, str(spec_path), fix=fix))
     storage = spec.storage.model_dump(exclude_unset=True) if spec.storage else None
     return Cube(spec.store_location, storage)
 
@@ -145,4 +156,6 @@ def _progress(text: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     try:
         yield told
     finally:
-        bar.stop()
+        # One that was never shown would leave an empty line.
+        if bar.live.is_started:
+            bar.stop()

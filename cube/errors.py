@@ -64,6 +64,12 @@ class SpecError(CubeError):
     exit_code = 2
 
 
+class RequestError(SpecError):
+    """What a command line or a call asks for cannot be done, whatever the specification says."""
+
+    title = "what was asked for cannot be done"
+
+
 class InputError(CubeError):
     """Input files or products are not what the specification says."""
 
@@ -83,6 +89,12 @@ class StoreError(CubeError):
 
     title = "the store failed"
     exit_code = 5
+
+
+class WriteError(StoreError):
+    """A file outside of the store cannot be written."""
+
+    title = "the file could not be written"
 
 
 class MissingObjectError(StoreError):

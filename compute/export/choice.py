@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.export import periods
 from compute.export.asked import AskedPlace, regions_of
 from compute.places import places
-from compute.regions import TURNS, inside
-from cube.axes import TimeAxis, ordinal_of, parse_date
+from compute.regions import TURNS, Regions, inside
+from cube.axes import TimeAxis
 from cube.errors import CubeError, InputError, Problem
 from cube.job import ProductView
 from cube.template import STATE
@@ -36,6 +38,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Regions that are told apart. numbers: which of them each cell lies in, the first of several, -1 for none; of the
+    cells' shape."""
+
+    regions: Regions
+    numbers: NDArray[np.int32]
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Names of the regions that no cell stands for."""
+        found = set(np.unique(self.numbers).tolist())
+        return tuple(name for number, name in enumerate(self.regions.names) if number not in found)
+
+
+@dataclass(frozen=True)
 class Choice:
     """What is exported of a product.
 
@@ -44,6 +61,8 @@ class Choice:
     time       positions of the periods, None for a product without time
     cells      positions by dimension of the cells
     mask       cells of these that are exported, of their shape; None for all
+    parts      the regions they lie in, where these have names or are several
+    shortened  what is said where the product holds fewer periods than were asked for
     """
 
     view: ProductView
@@ -53,6 +72,15 @@ class Choice:
     cells: Mapping[str, slice]
     mask: NDArray[np.bool_] | None = None
     left_out: tuple[str, ...] = field(default=())
+    parts: Parts | None = None
+    shortened: str = ""
+
+    @property
+    def region_name(self) -> str:
+        """What the column of the regions is called: another name where the product has one of its own."""
+        template = self.view.template
+        taken = {*template.arrays, *map(str, template.coords.variables), *map(str, template.coords.dims)}
+        return "region" if "region" not in taken else "asked_region"
 
     @property
     def windows(self) -> dict[str, slice]:
@@ -85,7 +113,7 @@ def choose(view: ProductView, manifest: Mapping[str, Any], asked: Asked, one_tab
     """
     problems: list[Problem] = []
     found: dict[str, Any] = {}
-    given = sum(map(bool, (asked.box, asked.region, asked.places)))
+    given = sum((asked.box is not None, asked.region is not None, bool(asked.places)))
     if given > 1:
         what = "a box, a region and places were given together"
         problems.append(Problem("export-choice", what, view.name, fix="give one of them"))
@@ -96,10 +124,10 @@ def choose(view: ProductView, manifest: Mapping[str, Any], asked: Asked, one_tab
     with _collected(problems):
         found["variables"], found["left_out"] = _variables(view, asked, one_table, bool(given))
     with _collected(problems):
-        found["time"] = _time(view, asked)
+        found["time"], found["shortened"] = _time(view, asked)
     if given < 2:
         with _collected(problems):
-            found["cells"], found["mask"] = _cells(view, asked)
+            found["cells"], found["mask"], found["parts"] = _cells(view, asked)
     if problems:
         raise InputError(problems)
     return Choice(view, manifest, **found)
@@ -118,7 +146,7 @@ def _variables(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Those that are exported and those left out."""
     arrays = {name: spec for name, spec in view.template.arrays.items() if name != STATE}
-    unknown = [name for name in asked.variables if name not in arrays]
+    unknown = [str(name) for name in asked.variables if not isinstance(name, str) or name not in arrays]
     if unknown:
         what = f"has no variable {', '.join(unknown)}"
         raise InputError(Problem("variable-unknown", what, view.name, fix=f"it has {', '.join(arrays)}"))
@@ -130,7 +158,8 @@ def _variables(
         raise InputError(Problem("export-choice", what, view.name, fix="export it without box, region and places"))
     fitting = [name for name in named if name not in lacking]
     if not fitting:
-        raise InputError(Problem("export-empty", "it has no arrays", view.name, fix="name another product"))
+        what = "it has no values for each cell" if arrays else "it has no arrays"
+        raise InputError(Problem("export-empty", what, view.name, fix="name another product"))
     if one_table:
         dims = {name: frozenset(arrays[name].dims) for name in fitting}
         if asked.variables and len(set(dims.values())) > 1:
@@ -142,48 +171,36 @@ def _variables(
     return tuple(fitting), tuple(name for name in named if name not in fitting)
 
 
-def _time(view: ProductView, asked: Asked) -> slice | None:
+def _time(view: ProductView, asked: Asked) -> tuple[slice | None, str]:
     axis = view.template.time
-    if axis is None:
-        if asked.start or asked.end:
-            raise InputError(Problem("export-choice", "it has no time", view.name, fix="leave the dates out"))
-        return None
-    ends = []
-    for text, end in ((asked.start, False), (asked.end, True)):
-        try:
-            ends.append(parse_date(text, axis.calendar, end=end) if text else None)
-        except ValueError as error:
-            fix = f"give a date of the calendar {axis.calendar}, such as {axis.text(0)}"
-            raise InputError(Problem("period-date", str(error), view.name, fix=fix)) from None
-    first, stop = 0, axis.count
-    if ends[0] is not None:
-        first = max(0, ordinal_of(ends[0], axis.step, axis.calendar) - axis.first)
-        # A period that began before the date is not wholly in what was asked for.
-        first += first < axis.count and axis.date(first) < ends[0]
-    if ends[1] is not None:
-        stop = min(stop, ordinal_of(ends[1], axis.step, axis.calendar) - axis.first)
-    if stop <= first:
-        what = f"no period lies in {asked.start or 'its start'} to {asked.end or 'its end'}"
-        fix = f"it holds {axis.text(0)} to {axis.text(-1)}"
-        raise InputError(Problem("export-empty", what, view.name, fix=fix))
-    return slice(first, stop)
+    if axis is not None:
+        return periods.chosen(axis, asked.start, asked.end, view.name)
+    if asked.start is not None or asked.end is not None:
+        raise InputError(Problem("export-choice", "it has no time", view.name, fix="leave the dates out"))
+    return None, ""
 
 
-def _cells(view: ProductView, asked: Asked) -> tuple[dict[str, slice], NDArray[np.bool_] | None]:
-    """The window of the cells that are asked for, and which of it they are."""
+def _cells(view: ProductView, asked: Asked) -> tuple[dict[str, slice], NDArray[np.bool_] | None, Parts | None]:
+    """The window of the cells that are asked for, which of it they are, and the regions they lie in."""
     coords, space = view.template.coords, view.template.space
     whole = {dim: slice(0, len(coords[dim])) for dim in space}
-    if not asked.box and not asked.region:
-        return whole, None
+    if not space or (asked.box is None and asked.region is None):
+        return whole, None, None
     lats, lons = places(view, whole)
-    if asked.box:
+    parts = None
+    if asked.box is not None:
         some, what = _in_box(asked.box, lats, lons), "the box"
     else:
         assert asked.region is not None
-        chosen = regions_of(asked.region)
-        some = np.any([inside(polygon, lons, lats) for polygon in chosen.polygons], axis=0)
-        what = f"the region of {chosen.source}"
-    mask = some.reshape([part.stop for part in whole.values()])
+        chosen, named = regions_of(asked.region)
+        numbers = np.full(lats.shape, -1, np.int32)
+        # The first region is written last, so that a cell of several is its.
+        for number, polygon in reversed(list(enumerate(chosen.polygons))):
+            numbers[inside(polygon, lons, lats)] = number
+        some, what = numbers >= 0, f"the region of {chosen.source}"
+        parts = Parts(chosen, numbers) if named or len(chosen) > 1 else None
+    shape = [part.stop for part in whole.values()]
+    mask = some.reshape(shape)
     if not mask.any():
         ends = f"latitudes {lats.min():g} to {lats.max():g}, longitudes {lons.min():g} to {lons.max():g}"
         what = f"no cell has its centre in {what}"
@@ -192,15 +209,21 @@ def _cells(view: ProductView, asked: Asked) -> tuple[dict[str, slice], NDArray[n
     for axis, dim in enumerate(space):
         there = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
         cells[dim] = slice(int(there[0]), int(there[-1]) + 1)
-    cut = mask[tuple(cells.values())]
-    return cells, None if cut.all() else cut
+    window = tuple(cells.values())
+    if parts is not None:
+        parts = Parts(parts.regions, parts.numbers.reshape(shape)[window])
+    cut = mask[window]
+    return cells, None if cut.all() else cut, parts
 
 
 def _in_box(box: Box, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> NDArray[np.bool_]:
-    south, west, north, east = box
+    fix = "give SOUTH WEST NORTH EAST in degrees, each pair ascending"
+    sides = list(box) if isinstance(box, Iterable) else []
+    if len(sides) != 4 or not all(isinstance(each, Real) for each in sides):
+        raise InputError(Problem("export-choice", f"{box!r} are no four numbers", "box", fix=fix))
+    south, west, north, east = map(float, sides)
     if not (-90 <= south <= north <= 90 and west <= east <= west + 360):
         what = f"{south:g} {west:g} {north:g} {east:g} is no box"
-        fix = "give SOUTH WEST NORTH EAST in degrees, each pair ascending"
         raise InputError(Problem("export-choice", what, "box", fix=fix))
     across = np.any([(lons + turn >= west) & (lons + turn <= east) for turn in TURNS], axis=0)
     return np.asarray((lats >= south) & (lats <= north) & across)

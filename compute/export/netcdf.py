@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from compute.coverage import edges_of
 from compute.export.choice import Choice
+from compute.export.licence import binding, licence_of
 from compute.export.reading import BUDGET, Reader, pieces, steps
 from compute.export.stations import Station, cells_of
+from compute.summarise.structure import region_attrs
 from cube.template import ArraySpec
 
 STATION = "station"
@@ -33,13 +35,24 @@ Told = Callable[[int, int], None]
 
 
 def write(path: Path, reader: Reader, choice: Choice, stations: Sequence[Station] | None, progress: Told) -> int:
-    """Writes the file; the number of values."""
+    """Writes the file; the number of values. Raises OSError where that fails."""
+    try:
+        return _written(path, reader, choice, stations, progress)
+    except RuntimeError as error:
+        # So the library tells of a full disk.
+        if str(error).startswith("NetCDF:"):
+            raise OSError(str(error)) from error
+        raise
+
+
+def _written(path: Path, reader: Reader, choice: Choice, stations: Sequence[Station] | None, progress: Told) -> int:
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
         file.set_auto_maskandscale(False)
         file.setncatts(_global(choice, stations))
         beside = _Beside(file, choice)
         if stations is None:
             beside.cells()
+            beside.regions()
         else:
             beside.stations(stations)
         beside.others()
@@ -64,6 +77,8 @@ def _global(choice: Choice, stations: Sequence[Station] | None) -> dict[str, Any
     manifest = choice.manifest
     attrs = {name: value for name, value in manifest["attrs"].items() if not name.startswith(NOT_KEPT)}
     attrs["Conventions"] = CONVENTIONS
+    provenance = manifest["provenance"]
+    attrs["license"] = binding(licence_of(provenance), provenance["redistribution"])
     version = str(manifest["fingerprint"])[:12]
     attrs["source"] = attrs.get("source") or f"climate-impact-cube: {manifest['product']} (job {manifest['job']})"
     attrs["product_version"] = version
@@ -95,7 +110,13 @@ class _Beside:
         self.mapping = ""
 
     def _variable(
-        self, name: str, dims: Sequence[str], values: Any, attrs: Mapping[str, Any], bounds: Any = None
+        self,
+        name: str,
+        dims: Sequence[str],
+        values: Any,
+        attrs: Mapping[str, Any],
+        bounds: Any = None,
+        fill: Any = False,
     ) -> None:
         data = np.asarray(values)
         data = data if data.dtype.kind in "OU" else data.astype(data.dtype.newbyteorder("="))
@@ -105,7 +126,7 @@ class _Beside:
             if dim not in self.file.dimensions:
                 self.file.createDimension(dim, size)
         kind = str if data.dtype.kind in "OU" else data.dtype
-        made = self.file.createVariable(name, kind, tuple(dims), fill_value=False)
+        made = self.file.createVariable(name, kind, tuple(dims), fill_value=fill)
         made.setncatts(_own(attrs, data.dtype))
         made[...] = data
         if bounds is not None:
@@ -128,6 +149,18 @@ class _Beside:
             attrs = view.template.coords[CRS].attrs if CRS in view.template.coords else pyproj.CRS(crs).to_cf()
             self._variable(CRS, (), np.int32(0), attrs)
             self.mapping = CRS
+
+    def regions(self) -> None:
+        """Which region each cell lies in."""
+        parts, name = self.choice.parts, self.choice.region_name
+        if parts is None:
+            return
+        attrs: dict[str, Any] = {
+            "long_name": f"first region of {parts.regions.source} that the cell's centre lies in",
+            **region_attrs(parts.regions),
+        }
+        self._variable(name, tuple(self.choice.cells), parts.numbers, attrs, fill=np.int32(-1))
+        self.coordinates.append(name)
 
     def stations(self, stations: Sequence[Station]) -> None:
         names = {"long_name": "name of the place", "cf_role": "timeseries_id"}

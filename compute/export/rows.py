@@ -34,6 +34,7 @@ def write(path: Path, reader: Reader, choice: Choice, stations: Sequence[Station
     rest = _others(choice)
     labels = {dim: _labels(choice, dim) for dim in rest}
     heads = [dim for dim in rest if dim == "time"] + _cell_heads(choice, stations)
+    heads += [choice.region_name] if choice.parts is not None else []
     heads += [dim for dim in rest if dim != "time"]
     heads += [_head(name, choice.view.template.arrays[name]) for name in choice.variables]
     blocks = _blocks(reader, choice) if stations is None else _station_blocks(reader, choice, stations)
@@ -97,7 +98,12 @@ def _cell_columns(choice: Choice, cells: Mapping[str, slice]) -> list[NDArray[An
             along = coords[dim].values[part].reshape([-1 if i == axis else 1 for i in range(len(shape))])
             found.append(np.broadcast_to(along, shape).reshape(-1))
     found += [np.round(each[inner], DECIMALS).reshape(-1) for each in (lat, lon)]
-    return [np.array(numbers(each), dtype=object) for each in found]
+    columns = [np.array(numbers(each), dtype=object) for each in found]
+    if choice.parts is not None:
+        # The last one is of cells in no region, which are no rows.
+        names = np.array([*map(quoted, choice.parts.regions.names), ""], dtype=object)
+        columns.append(names[choice.parts.numbers[inner].reshape(-1)])
+    return columns
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,28 @@
-"""Places that are exported: the nearest cell with values of each, and their values piece by piece."""
+"""Places that are exported: the nearest cell of each that tells something, and their values piece by piece."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from compute.export.asked import AskedPlace
 from compute.export.choice import Choice
 from compute.export.reading import BUDGET, Reader, Slices, pieces, steps
-from compute.nearest import Place, nearest
+from compute.nearest import Cells as Centres
+from compute.nearest import Place, nearest, on_sphere
+from compute.telling_cells import telling, tells
 from cube.errors import InputError, Problem
+from cube.template import STATE
 
 FIRST = 25
-"""Nearest cells that are looked at first: those within one and a half cells are among them."""
+"""Nearest cells that are looked at first: mostly those within one and a half cells are among them."""
 MORE = 8
+"""Times as many are looked at next, where none of them tells anything."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,18 @@ class Cells:
 
 
 def find(reader: Reader, choice: Choice, places: Sequence[AskedPlace]) -> list[Station]:
-    """The nearest cell of each place that has a value in the periods exported.
+    """The nearest cell of each place that has a value, or a reason for having none, in any variable and period of the
+    product: a place is the same cell whatever else is chosen.
 
     Raises InputError with all places that no such cell is near.
     """
-    lats, lons = (each.reshape(-1) for each in choice.centres)
-    tree = cKDTree(_on_sphere(lats, lons))
+    centres = Centres(*(each.reshape(-1) for each in choice.centres))
     valid: dict[int, bool] = {}
     found: list[Station] = []
     problems: list[Problem] = []
     for place in places:
         try:
-            cell = _nearest(reader, choice, tree, place, lats, lons, valid)
+            cell = _nearest(reader, choice, centres, place, valid)
         except InputError as error:
             problems += [Problem(p.code, p.what, f"place {place.name}", p.danger, p.fix) for p in error.problems]
             continue
@@ -63,23 +67,16 @@ def find(reader: Reader, choice: Choice, places: Sequence[AskedPlace]) -> list[S
     return found
 
 
-def _nearest(
-    reader: Reader,
-    choice: Choice,
-    tree: cKDTree,
-    place: AskedPlace,
-    lats: NDArray[np.float64],
-    lons: NDArray[np.float64],
-    valid: dict[int, bool],
-) -> Place:
+def _nearest(reader: Reader, choice: Choice, centres: Centres, place: AskedPlace, valid: dict[int, bool]) -> Place:
+    lats, lons = centres.lats, centres.lons
     count = min(FIRST, len(lats))
     while True:
-        point = _on_sphere(np.array([place.lat]), np.array([place.lon]))[0]
-        near = np.sort(np.atleast_1d(tree.query(point, k=count)[1]))
+        near = np.sort(np.atleast_1d(centres.tree.query(on_sphere(place.lat, place.lon), k=count)[1]))
         _look(reader, choice, near, valid)
         known = np.array([valid[int(each)] for each in near])
         try:
-            found = nearest((place.lat, place.lon), lats[near], lons[near], known)
+            size = partial(_size, centres, near)
+            found = nearest((place.lat, place.lon), lats[near], lons[near], known, size)
         except InputError:
             # The message names three cells.
             if known.sum() >= 3 or count == len(lats):
@@ -89,32 +86,46 @@ def _nearest(
         return Place(int(near[found.position]), found.lat, found.lon, found.km)
 
 
+def _size(centres: Centres, near: NDArray[np.intp], position: int) -> float:
+    return centres.size(int(near[position]))
+
+
 def _look(reader: Reader, choice: Choice, cells: NDArray[np.intp], valid: dict[int, bool]) -> None:
-    """Find out which of the cells have a value of any variable that can be missing."""
+    """Find out which of the cells tell something; all periods are read of those that do not in the exported ones."""
     unknown = np.array([each for each in cells if int(each) not in valid], np.intp)
-    arrays = choice.view.template.arrays
-    telling = [n for n in choice.variables if arrays[n].fill is not None and "flag_meanings" not in arrays[n].attrs]
-    some = np.full(len(unknown), not telling)
-    for name in telling:
-        if some.all():
-            break
-        for part in cells_of(reader, choice, (name,), unknown, BUDGET):
-            values = part.values[name].reshape(len(part.numbers), -1)
-            there = ~np.isnan(values) if values.dtype.kind == "f" else values != arrays[name].fill
-            some[part.numbers] |= there.any(axis=1)
+    template = choice.view.template
+    space = set(template.space)
+    arrays = {name: spec for name, spec in template.arrays.items() if name != STATE and space <= set(spec.dims)}
+    some = np.zeros(len(unknown), bool)
+    everything = {**choice.windows, "time": slice(0, template.time.count)} if template.time else choice.windows
+    for windows in [choice.windows, *([everything] if everything != choice.windows else [])]:
+        for name in telling(arrays):
+            left = np.flatnonzero(~some)
+            if not len(left):
+                break
+            for part in cells_of(reader, choice, (name,), unknown[left], BUDGET, windows):
+                there = tells(name, arrays[name], part.values[name])
+                some[left[part.numbers]] |= there.reshape(len(part.numbers), -1).any(axis=1)
     valid.update(zip(map(int, unknown), map(bool, some), strict=True))
 
 
 def cells_of(
-    reader: Reader, choice: Choice, names: Sequence[str], cells: NDArray[np.intp], budget: int
+    reader: Reader,
+    choice: Choice,
+    names: Sequence[str],
+    cells: NDArray[np.intp],
+    budget: int,
+    windows: Mapping[str, slice] | None = None,
 ) -> Iterator[Cells]:
     """Values of cells, given by their positions among all of the choice; each chunk is read once.
 
-    names  variables of the same dimensions
+    names    variables of the same dimensions
+    windows  positions by dimension, by default those of the choice
     """
     view = choice.view
+    windows = choice.windows if windows is None else windows
     spec = view.template.arrays[names[0]]
-    step = steps(view, names, choice.windows, budget)
+    step = steps(view, names, windows, budget)
     index = np.stack(np.unravel_index(cells, choice.shape), axis=1) + [part.start for part in choice.cells.values()]
     tiles: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, at in enumerate(index // [step[dim] for dim in choice.cells]):
@@ -125,7 +136,7 @@ def cells_of(
         low, high = index[numbers].min(axis=0), index[numbers].max(axis=0)
         bounds = {dim: slice(int(a), int(b) + 1) for dim, a, b in zip(choice.cells, low, high, strict=True)}
         picked = tuple((index[numbers] - low).T)
-        for slices in pieces(step, choice.windows, rest):
+        for slices in pieces(step, windows, rest):
             values = {}
             for name in names:
                 dims = view.template.arrays[name].dims
@@ -133,8 +144,3 @@ def cells_of(
                 read = reader.read(name, {**bounds, **slices})
                 values[name] = np.transpose(read, [*lead, *(i for i in range(read.ndim) if i not in lead)])[picked]
             yield Cells(numbers, slices, values)
-
-
-def _on_sphere(lats: NDArray[np.float64], lons: NDArray[np.float64]) -> NDArray[np.float64]:
-    phi, lam = np.radians(lats), np.radians(lons)
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)

@@ -40,7 +40,7 @@ class SummariseJob(BlockJob):
     """Blocks of periods first, each with all cells; then the table of all of them, in one block."""
 
     name: ClassVar[str] = "summarise"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     Options: ClassVar[type[SummariseOptions]] = SummariseOptions
     options: SummariseOptions
     memory_factor: ClassVar[float] = 2.5
@@ -208,9 +208,9 @@ class SummariseJob(BlockJob):
         regions, parts = self._parts
         dims = (*self.lead, REGION)
         columns = {
-            f"{variable}_{held}": (name, own[name].transpose(*dims).values)
+            name: own[name].transpose(*dims).values
             for variable in self.options.variables
-            for held, name in arrays_of(variable).items()
+            for name in arrays_of(variable).values()
         }
         text = table(self.template(), dims, regions.names, columns)
         covered = np.array([each.covered for each in parts], np.float32)

@@ -74,14 +74,18 @@ def _kept(coords: xr.Dataset, lead: set[str]) -> dict[str, xr.Variable]:
 
 def _region(regions: Regions) -> xr.Variable:
     numbers = np.arange(len(regions), dtype=np.int32)
-    attrs: dict[str, Any] = {
-        "long_name": f"region: {regions.source}",
-        "flag_values": numbers.tolist(),
+    return xr.Variable((REGION,), numbers, {"long_name": f"region: {regions.source}", **region_attrs(regions)})
+
+
+def region_attrs(regions: Regions) -> dict[str, Any]:
+    """Attributes that tell the regions' names, by their numbers from 0."""
+    found: dict[str, Any] = {
+        "flag_values": list(range(len(regions))),
         "flag_meanings": " ".join(regions.words),
     }
     if regions.words != regions.names:
-        attrs["region_names"] = json.dumps(regions.names, ensure_ascii=False)
-    return xr.Variable((REGION,), numbers, attrs)
+        found["region_names"] = json.dumps(regions.names, ensure_ascii=False)
+    return found
 
 
 def _attrs(variable: str, attrs: Mapping[str, Any], held: str) -> dict[str, Any]:

@@ -16,13 +16,13 @@ def table(
     template: Template,
     dims: Sequence[str],
     regions: Sequence[str],
-    columns: Mapping[str, tuple[str, NDArray[Any]]],
+    columns: Mapping[str, NDArray[Any]],
 ) -> bytes:
     """CSV, UTF-8; missing values are empty.
 
     dims     of all columns, `region` last
     regions  names of the regions
-    columns  name of the array and its values, by the column's name without unit
+    columns  values by the array's name, by which `cube export` heads them too
     """
     labels: dict[str, Sequence[str]] = {"region": regions}
     for dim in dims:
@@ -31,14 +31,14 @@ def table(
             labels[dim] = [template.time.text(at) for at in range(template.time.count)]
         elif dim in template.coords:
             labels.setdefault(dim, labels_of(template.coords[dim].variable))
-    first = next(iter(columns.values()))[1]
+    first = next(iter(columns.values()))
     sizes = first.shape
     codes = np.unravel_index(np.arange(first.size), sizes)
     heads, found = list(dims), []
     for axis, dim in enumerate(dims):
         words = labels.get(dim, [str(at) for at in range(sizes[axis])])
         found.append(np.array([quoted(each) for each in words], dtype=object)[codes[axis]])
-    for name, (array, values) in columns.items():
-        heads.append(headed(name, template.arrays[array].attrs))
+    for name, values in columns.items():
+        heads.append(headed(name, template.arrays[name].attrs))
         found.append(np.array(numbers(values.ravel()), dtype=object))
     return (lines([[quoted(each)] for each in heads]) + lines(found)).encode()

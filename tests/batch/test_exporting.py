@@ -68,6 +68,40 @@ def test_wrong_command_ends_with_another_code(
     assert [each.name for each in tmp_path.iterdir()] == ["there.nc"]
 
 
+@pytest.mark.parametrize(
+    "words", [["no", "--to", "a.nc"], ["dry", "--to", "a.txt"], ["dry", "--to", "there.nc"], ["dry", "--to", "no/a.nc"]]
+)
+def test_specification_is_blamed_for_the_command(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.nc").write_text("mine")
+    told = run(folder, *words)
+    assert told.exit_code == 2
+    assert told.output.splitlines()[0] == "what was asked for cannot be done"
+
+
+def test_licence_and_missing_years_are_not_told(folder: Path, tmp_path: Path) -> None:
+    # The toy archive begins after 1991.
+    words = ["dry", "--from", "1991", "--until", "2006", "--to"]
+    told = run(folder, *words, str(tmp_path / "a.csv"))
+    assert told.exit_code == 0, told.output
+    assert "asked 1991 to 2006; the product holds " in told.output
+    assert "redistribution: " in told.output
+    found = json.loads(run(folder, *words, str(tmp_path / "b.csv"), "--json").stdout)
+    assert found["shortened"] in told.output
+    assert f"licence: {found['licence']}; redistribution: {found['redistribution']}" in told.output
+    assert found["shortened"].startswith("asked 1991 to 2006; the product holds ")
+
+
+def test_place_of_the_file_replaces_one_of_the_same_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('name,lat,lon\n"11.1,31.4",12.0,31.0\n')
+    words = ["dry", "--place", "11.1,31.4", "--places", str(tmp_path / "p.csv"), "--to", str(tmp_path / "a.csv")]
+    told = run(folder, *words)
+    assert told.exit_code == 3
+    assert "two places of this name" in told.output
+
+
 def test_words_that_are_no_place_are_taken(folder: Path, tmp_path: Path) -> None:
     told = run(folder, "dry", "--to", str(tmp_path / "a.nc"), "--place", "Abuja")
     assert told.exit_code == 2

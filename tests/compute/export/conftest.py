@@ -11,7 +11,7 @@ import xarray as xr
 
 from cube.axes import Step, TimeAxis
 from cube.catalogue import Cube
-from tests.compute.notebook.products import FILL, Toy, built, grid, season_toy, years
+from tests.compute.notebook.products import FILL, FLAG, Toy, built, grid, season_toy, years
 
 LATS, LONS = np.arange(1.0, 9.0, 2.0), np.arange(-7.0, 5.0, 2.0)
 SHAPE = (len(LATS), len(LONS))
@@ -73,7 +73,48 @@ def sites() -> Toy:
     return Toy(arrays, coords, TimeAxis(12 * 31, 12, Step("month"), "noleap"), space=("site",))
 
 
-TOYS = {"daily": daily(), "seasons": seasons(), "national": national(), "sites": sites()}
+def reasons() -> Toy:
+    """Seasons of three years: cell (1, 1) is indeterminate, (2, 3) is outside of the mask, all others have seasons."""
+    onset = np.random.default_rng(6).integers(60, 120, (3, 1, *SHAPE))
+    flag = np.zeros(onset.shape, np.int8)
+    for row, column, reason in ((1, 1, "indeterminate"), (2, 3, "no_data")):
+        onset[:, :, row, column] = FILL
+        flag[:, :, row, column] = FLAG[reason]
+    usual = onset[0]
+    return season_toy(onset, onset + 100, flag, grid(LATS, LONS), years(2001, 3), start=usual, end=usual + 100)
+
+
+def gaps() -> Toy:
+    """Two years: cell (1, 1) has values of `pr` in the first one alone and none of `tas`; all others have all."""
+    pr, tas = np.random.default_rng(7).normal(size=(2, 2, *SHAPE)).astype("f4")
+    pr[1, 1, 1] = np.nan
+    tas[:, 1, 1] = np.nan
+    dims = ("time", "lat", "lon")
+    return Toy(
+        {"pr": (dims, pr, {"units": "mm d-1"}), "tas": (dims, tas, {"units": "K"})}, grid(LATS, LONS), years(2001, 2)
+    )
+
+
+def counts() -> Toy:
+    """Two years of dry days: cell (1, 1) has too few days for a number, (2, 3) has none."""
+    days = np.full((2, *SHAPE), 200, np.int16)
+    valid = np.full((2, *SHAPE), 365, np.int16)
+    days[:, 1, 1], valid[:, 1, 1] = FILL, 40
+    days[:, 2, 3], valid[:, 2, 3] = FILL, 0
+    attrs = {"units": "d", "_FillValue": FILL}
+    dims = ("time", "lat", "lon")
+    return Toy({"dry_days": (dims, days, attrs), "valid_days": (dims, valid, attrs)}, grid(LATS, LONS), years(2001, 2))
+
+
+TOYS = {
+    "daily": daily(),
+    "seasons": seasons(),
+    "national": national(),
+    "sites": sites(),
+    "reasons": reasons(),
+    "gaps": gaps(),
+    "counts": counts(),
+}
 
 
 @pytest.fixture(scope="package")

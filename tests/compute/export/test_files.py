@@ -16,7 +16,7 @@ from compute.export.exporting import export
 from compute.export.reading import Reader
 from cube.axes import Step, TimeAxis
 from cube.catalogue import Cube
-from cube.errors import IntegrityError, SpecError, StoreError
+from cube.errors import IntegrityError, SpecError, StoreError, WriteError
 from stac.serving import serve
 from tests.compute.notebook.products import SPEC, Toy, built, grid
 from tests.s3_server import S3Server
@@ -61,6 +61,41 @@ def test_unusable_target_is_written(cube: Cube, tmp_path: Path, name: str) -> No
     (tmp_path / "folder.nc").mkdir()
     with pytest.raises(SpecError):
         export(cube, "daily", tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".csv"])
+def test_unwritable_folder_ends_in_a_traceback(cube: Cube, suffix: str) -> None:
+    # Where not even root may write.
+    with pytest.raises(WriteError) as refused:
+        export(cube, "seasons", Path(f"/proc/a{suffix}"))
+    assert [each.code for each in refused.value.problems] == ["store-io"]
+
+
+def test_name_that_is_too_long_ends_in_a_traceback(cube: Cube, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        export(cube, "seasons", tmp_path / f"{'a' * 300}.nc")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from compute.export.exporting import export
+from cube.catalogue import Cube
+from cube.errors import WriteError
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    export(Cube(sys.argv[1]), "daily", Path(sys.argv[2]))
+except WriteError as error:
+    print(error.problems[0].code)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".csv"])
+def test_full_disk_ends_in_a_traceback(folder: Path, tmp_path: Path, suffix: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", FULL, str(folder / "cube"), str(tmp_path / f"a{suffix}")]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], timeout=300)
+    assert (ended.returncode, ended.stdout) == (0, "store-io\n"), ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_chunk_becomes_missing_values(tmp_path: Path) -> None:

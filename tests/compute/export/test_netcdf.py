@@ -71,7 +71,7 @@ def test_file_is_not_cf(cube: Cube, folder: Path, tmp_path: Path, title: str) ->
     assert wrong(tmp_path / "a.nc", tmp_path / "report.json") == []
     with netCDF4.Dataset(tmp_path / "a.nc") as file:
         assert file.Conventions == "CF-1.11"
-        assert file.license == "CC-BY-4.0"
+        assert file.license == "CC-BY-4.0; redistribution: yes"
         assert "Dunning" in file.references
         assert not {"history", "date_created"} & set(file.ncattrs())
 
@@ -183,7 +183,8 @@ def test_what_cannot_be_given_is_not_told(
     assert not list(tmp_path.iterdir())
 
 
-def test_summary_is_cut_by_cells(cube: Cube, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [{"places": [(1.0, 1.0)]}, {"box": (0, 0, 1, 1)}, {"region": "r.geojson"}])
+def test_summary_is_cut_by_cells(cube: Cube, tmp_path: Path, asked: dict[str, Any]) -> None:
     with pytest.raises(InputError) as refused:
-        export(cube, "summary", tmp_path / "a.nc", places=[(1.0, 1.0)])
+        export(cube, "summary", tmp_path / "a.nc", **asked)
     assert [each.code for each in refused.value.problems] == ["export-choice"]

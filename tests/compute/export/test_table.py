@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,22 @@ def test_columns_of_projected_maps_points_and_summaries_are_missing(cube: Cube, 
     np.testing.assert_array_equal(
         pd.read_csv(tmp_path / "national.csv")["dry_days [d]"].dropna().sort_values(),
         np.sort(TOYS["national"].values["dry_days"][:, np.arange(20).reshape(4, 5) > 0].ravel()),
+    )
+
+
+def test_summary_and_its_export_name_columns_differently(cube: Cube, tmp_path: Path) -> None:
+    export(cube, "summary", tmp_path / "a.csv")
+    view, _ = cube.view("summary")
+    assert view.ref is not None
+    own = pd.read_csv(io.BytesIO(view.ref.file("summary.csv", view.proofs)))
+    exported = pd.read_csv(tmp_path / "a.csv")
+    assert set(own.columns) == set(exported.columns)
+    keys = ["time", "season", "region"]
+    pd.testing.assert_frame_equal(
+        own.sort_values(keys, ignore_index=True),
+        exported.sort_values(keys, ignore_index=True),
+        check_like=True,
+        check_dtype=False,
     )
 
 

@@ -125,11 +125,11 @@ def test_table_differs_from_the_arrays(tmp_path: Path, build_one: Any) -> None:
     assert view.ref is not None
     text = view.ref.file("summary.csv", view.proofs).decode()
     assert text.splitlines()[0] == (
-        "time,season,region,onset_mean [d],onset_p10 [d],onset_p50 [d],onset_p90 [d],onset_area [1]"
+        "time,season,region,onset [d],onset_p10 [d],onset_p50 [d],onset_p90 [d],onset_area [1]"
     )
     rows = pd.read_csv(io.StringIO(text))
     assert list(rows["time"].unique()) == ["2001-01-01", "2002-01-01", "2003-01-01"]
-    for name, head in (("onset", "onset_mean [d]"), ("onset_p90", "onset_p90 [d]"), ("onset_area", "onset_area [1]")):
+    for name, head in (("onset", "onset [d]"), ("onset_p90", "onset_p90 [d]"), ("onset_area", "onset_area [1]")):
         np.testing.assert_allclose(rows[head].values.reshape(3, 2, 2), found[name].values, rtol=1e-6)
     assert rows["region"].tolist()[:2] == ["The North", "Far"]
     item = Cube(tmp_path / "cube").item("summary")
@@ -169,7 +169,7 @@ def test_moved_region_leaves_the_numbers_and_reordered_file_changes_them(tmp_pat
     view, _ = Cube(tmp_path / "cube").view("summary")
     assert view.ref is not None
     table = pd.read_csv(io.BytesIO(view.ref.file("summary.csv", view.proofs)))
-    np.testing.assert_allclose(table["onset_mean [d]"].values.reshape(moved.shape), moved, rtol=1e-6)
+    np.testing.assert_allclose(table["onset [d]"].values.reshape(moved.shape), moved, rtol=1e-6)
 
 
 def test_projected_cells_and_places_count_by_their_centres(tmp_path: Path, build_one: Any) -> None:
