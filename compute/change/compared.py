@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from compute.change.options import ChangeOptions
 from compute.daily import DailyInput
+from compute.seasons.reasons import MEANINGS, NO_DATA
+from compute.telling_cells import VALID_DAYS, tells
 from cube.job import ProductView, Window
 from cube.template import ArraySpec
 
@@ -65,7 +67,6 @@ class Compared:
 
     def windows(self, cells: Mapping[str, slice]) -> dict[str, Window]:
         """What the change of a part of the map reads."""
-        names = self.options.variables
         found: dict[str, Window] = {}
 
         def add(name: str, first: int, last: int) -> None:
@@ -73,6 +74,9 @@ class Compared:
             if name in found:
                 before = found[name].slices["time"]
                 start, stop = min(start, before.start), max(stop, before.stop)
+            view, variables = self.inputs[name], self.options.variables
+            beside = [each for variable in variables for each in self.reasons(view, variable)]
+            names = tuple(dict.fromkeys([*variables, *beside]))
             found[name] = Window(names, {**cells, "time": slice(start, stop)})
 
         span = self.span
@@ -111,16 +115,42 @@ class Compared:
 
     def values(self, view: ProductView, variable: str, data: xr.Dataset, first: int, last: int) -> NDArray[np.float64]:
         """Years `first` to `last` as (years, values), missing as NaN. data: what `windows` named."""
+        spec = view.template.arrays[variable]
+        array = self._years(view, variable, variable, data, first, last)
+        found = array.astype(np.float64)
+        if spec.fill is not None and not np.isnan(spec.fill):
+            found[array == spec.fill] = np.nan
+        return found
+
+    def reasons(self, view: ProductView, variable: str) -> tuple[str, ...]:
+        """Arrays of a metric that tell why its variable has no number: flags with `no_data`, days with values."""
+        arrays = view.template.arrays
+        spec = arrays[variable]
+        found = []
+        for name in str(spec.attrs.get("ancillary_variables", "")).split():
+            words = str(arrays[name].attrs.get("flag_meanings", "")).split() if name in arrays else []
+            if name in arrays and set(arrays[name].dims) == set(spec.dims):
+                found += [name] if name == VALID_DAYS or MEANINGS[NO_DATA] in words else []
+        return tuple(found)
+
+    def told(self, view: ProductView, variable: str, data: xr.Dataset, first: int, last: int) -> NDArray[np.bool_]:
+        """Where a metric gives a reason for having no number in any of the years, or has one, shape (values,)."""
+        found = np.zeros(1, np.bool_)
+        for name in self.reasons(view, variable):
+            years = self._years(view, variable, name, data, first, last)
+            found = found | tells(name, view.template.arrays[name], years).any(axis=0)
+        return found
+
+    def _years(
+        self, view: ProductView, variable: str, name: str, data: xr.Dataset, first: int, last: int
+    ) -> NDArray[Any]:
+        """Years of an array that has the dimensions of a variable, as stored, (years, values)."""
         start, stop = positions(view, first, last)
         axis = view.template.time
         assert axis is not None
         offset = int(np.searchsorted(axis.encoded(), data["time"].values[0]))
-        spec = view.template.arrays[variable]
-        array = data[variable].transpose("time", *self.dims(variable)).values[start - offset : stop - offset]
-        found = array.astype(np.float64)
-        if spec.fill is not None and not np.isnan(spec.fill):
-            found[array == spec.fill] = np.nan
-        return found.reshape(len(found), -1)
+        array = data[name].transpose("time", *self.dims(variable)).values[start - offset : stop - offset]
+        return np.asarray(array.reshape(len(array), -1))
 
     def to_json(self) -> dict[str, Any]:
         """What changes values besides what is read."""

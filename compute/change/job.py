@@ -50,7 +50,7 @@ class ChangeJob(BlockJob):
     """Cells first, block by block; then significance, which looks at the whole map."""
 
     name: ClassVar[str] = "change"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     Options: ClassVar[type[ChangeOptions]] = ChangeOptions
     options: ChangeOptions
     memory_factor: ClassVar[float] = (
@@ -123,6 +123,7 @@ class ChangeJob(BlockJob):
             known = np.isfinite(before).sum(axis=0)
             enough = known >= options.least
             past = np.where(enough, _mean(before), np.nan)
+            reason = compared.told(self.inputs[model.past], variable, data[model.past], *options.past_years)
             pasts.append(past)
             past_years.append(known)
             for each in parts.values():
@@ -132,7 +133,9 @@ class ChangeJob(BlockJob):
                 count = np.isfinite(after).sum(axis=0)
                 sound = enough & (count >= options.least)
                 change = np.where(sound, _mean(after) - past, np.nan)
-                flag = np.where(~sound & ((known > 0) | (count > 0)), TOO_FEW, 0)
+                told = compared.told(self.inputs[model.scenario], variable, data[model.scenario], first, last)
+                # The sea has neither numbers nor reasons.
+                flag = np.where(~sound & ((known > 0) | (count > 0) | reason | told), TOO_FEW, 0)
                 if error is not None:
                     with np.errstate(invalid="ignore"):
                         flag |= np.where(np.abs(change) < error, SMALL, 0)

@@ -16,6 +16,8 @@ TOO_FEW, SMALL, OUTSIDE = 1, 2, 4
 """Bits of the flag."""
 SINGLE: Final = "one climate model: nothing can be said of how models agree"
 SCENARIOS: Final = "Scenarios are not a range of uncertainty: none is more probable than another."
+OF_CHANGE: Final = ": mean of the window less that of the past"
+"""What the long name of a change adds to that of the metric."""
 OUT_OF_DOMAIN: Final = 0.1
 """Share of a window's days outside the emulator's training above which a cell is flagged."""
 AGREEING: Final = 3
@@ -90,6 +92,12 @@ def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict
     sizes = source.sizes
     what = str(source.attrs.get("long_name", variable))
     first, last = options.past_years
+    tested = {
+        "past_period": f"{first} to {last}",
+        "test": f"two-sided Mann-Whitney test of annual values, past against window; significant at {options.rate} of "
+        f"false discoveries over all cells of a map (Benjamini-Hochberg); at least {options.least} years with a value "
+        "in both",
+    }
     least = f"missing where the past or the window has fewer than {options.least} years with a value"
 
     def spec(lead: Mapping[str, int], dtype: str, long_name: str, unit: str = "1", **attrs: Any) -> ArraySpec:
@@ -102,13 +110,14 @@ def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict
     found = {
         "past": spec(own, "float32", f"{what}: mean of {first} to {last}", units),
         "past_years": spec(own, "int16", f"{what}: years with a value from {first} to {last}", **number),
-        "change": spec(both, "float32", f"{what}: mean of the window less that of the past", units, comment=least),
+        "change": spec(both, "float32", f"{what}{OF_CHANGE}", units, comment=least, **tested),
         "years": spec(both, "int16", f"{what}: years of the window with a value", **number),
         "p_value": spec(
             both,
             "float32",
             f"{what}: two-sided p of a Mann-Whitney test of annual values, past against window",
             comment=f"years count as fewer where the lag-1 correlation is above 0.2; {least}",
+            **tested,
         ),
         "flag": spec(
             both,
@@ -116,7 +125,9 @@ def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict
             f"{what}: what speaks against the change",
             flag_masks=[TOO_FEW, SMALL, OUTSIDE],
             flag_meanings="too_few_years smaller_than_emulator_error out_of_domain",
-            comment=f"too_few_years: of cells with values. out_of_domain: more than {OUT_OF_DOMAIN:.0%} of the days",
+            comment="too_few_years: of cells with values, or with a reason for having none. "
+            f"out_of_domain: more than {OUT_OF_DOMAIN:.0%} of the days",
+            past_period=tested["past_period"],
         ),
         "significant": spec(
             both,
@@ -125,6 +136,7 @@ def _specs(compared: Compared, variable: str, models: int, windows: int) -> dict
             flag_values=[0, 1],
             flag_meanings="not_significant significant",
             comment=f"Benjamini-Hochberg over all cells of a map, {options.rate} of false discoveries",
+            **tested,
             **number,
         ),
     }

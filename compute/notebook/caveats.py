@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from compute.caveats import TEMPERATURE_ONLY
+from compute.change.structure import SCENARIOS
 from compute.notebook.lineage import notes
-from compute.notebook.opened import Opened
+from compute.notebook.opened import CHANGE, Opened
 from cube.catalogue import Cube
 
 LONGEST = 300
@@ -21,8 +22,12 @@ def footnote(cube: Cube, shown: Sequence[tuple[Opened, str]], more: Sequence[str
     """
     lines = []
     for opened, variable in shown:
+        attrs = opened.attrs(variable)
         told = [f"{opened.name}, version {opened.version}", *against(opened, variable), f"licence: {opened.licence}"]
         lines.append("; ".join(told))
+        # A threshold that is in no title, and whether a change may be chance.
+        made = ("thresholds", "test") if variable.endswith(CHANGE) else ()
+        lines += [f"{name.capitalize()}: {attrs[name]}." for name in made if name in attrs]
     cautions = [each for opened, variable in shown for each in _cautions(cube, opened, variable)]
     return tuple(dict.fromkeys([*lines, *more, *cautions]))
 
@@ -54,6 +59,6 @@ def _cautions(cube: Cube, opened: Opened, variable: str) -> Iterator[str]:
     if "self" in str(attrs.get("reference", "")) and "timing only" not in str(attrs["reference"]):
         yield "The reference is the product itself: timing only."
     models = opened.data.sizes.get("model", 0)
-    if models and models < 3:
+    if models and models < 3 and SCENARIOS not in own:
         count = "One climate model" if models == 1 else "Two climate models"
         yield f"{count}: scenarios are not an uncertainty range."

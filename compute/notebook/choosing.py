@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compute.notebook.opened import CHANGE, Opened, unknown
 from compute.seasons.reasons import MEANINGS, NO_DATA
-from cube.errors import InputError
+from cube.errors import InputError, Problem
 
 When = int | str | tuple[int, int] | None
 Mask = NDArray[np.bool_]
@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 WINDOW, MODEL, SEASONS = "window", "model", ("season", "months")
 STATUS = "season_status"
 """Why the reference has no season."""
+FEW = 12
+"""Names of what there is to choose from that are written out."""
 OCEAN = MEANINGS[NO_DATA]
 """The reason that is not drawn: there is nothing to know."""
 
@@ -67,11 +69,14 @@ def choose(
             told.append(opened.labels(dim)[at[dim]] if dim == "months" else f"season {opened.labels(dim)[at[dim]]}")
         elif dim == WINDOW:
             at[dim] = _window(opened, when)
-            told.append(opened.labels(dim)[at[dim]].replace("_", "-"))
+            told.insert(0, _against(opened, variable, opened.labels(dim)[at[dim]].replace("_", "-")))
+        elif dim == MODEL:
+            at[dim] = _position(opened, dim, dim, model)
+            told.append(f"{dim} {opened.labels(dim)[at[dim]]}")
+        elif opened.data.sizes[dim] > 1:
+            raise InputError(several(opened, variable, dim))
         else:
-            at[dim] = _position(opened, dim, dim, model if dim == MODEL else None)
-            if opened.data.sizes[dim] > 1 or dim == MODEL:
-                told.append(f"{dim} {opened.labels(dim)[at[dim]]}")
+            at[dim] = 0
     if "time" not in spec.dims:
         if when is not None and WINDOW not in spec.dims:
             raise InputError(unknown(f"{variable} has no time", opened.name, "when", []))
@@ -106,6 +111,24 @@ def _position(opened: Opened, dim: str, name: str, asked: str | None, default: b
         what = f"it has no {dim} {asked!r}" if asked is not None else f"it has several {dim.removesuffix('s')}s"
         raise InputError(unknown(what, opened.name, name, labels))
     return labels.index(asked)
+
+
+def several(opened: Opened, variable: str, dim: str) -> Problem:
+    """The problem of a dimension that pictures have no option for."""
+    labels = opened.labels(dim)
+    told = f"{labels[0]} to {labels[-1]}" if len(labels) > FEW else ", ".join(labels)
+    what = f"{variable} has several values of {dim} ({told}), of which pictures choose none"
+    read = f'cube["{opened.name}"]["{variable}"].isel({dim}=0)'
+    return Problem(
+        "choice-unknown", what, opened.name, "one of them would be taken for all", f"draw {read} with xarray"
+    )
+
+
+def _against(opened: Opened, variable: str, window: str) -> str:
+    """A window and the past that it is compared with, where the product tells it."""
+    past = str(opened.attrs(variable).get("past_period", "")).replace(" to ", "-")
+    between = "less" if variable.endswith(CHANGE) else "against"
+    return f"{window} {between} {past}" if past else window
 
 
 def _window(opened: Opened, when: When) -> int:
@@ -193,6 +216,8 @@ def _doubts(
     present = np.isfinite(values)
     doubtful: dict[str, Mask] = {}
     masked: dict[str, Mask] = {}
+    # Each cell without a number is drawn once, by the first of its reasons.
+    left = ~present
     for name in _beside(opened, variable):
         attrs, beside = opened.attrs(name), _cut(opened, name, at)
         if name.endswith("_significant"):
@@ -203,12 +228,14 @@ def _doubts(
             bits = np.nan_to_num(beside).astype(np.int64)
             for bit, meaning in zip(attrs["flag_masks"], str(attrs["flag_meanings"]).split(), strict=True):
                 on = (bits & int(bit)) > 0
-                for kind, cells in ((doubtful, on & present), (masked, on & ~present)):
+                for kind, cells in ((doubtful, on & present), (masked, on & left)):
                     if cells.any():
                         kind[meaning.replace("_", " ")] = cells
+                left &= ~on
         elif "flag_values" in attrs:
             for number, meaning in zip(attrs["flag_values"], str(attrs["flag_meanings"]).split(), strict=True):
-                cells = ~present & (beside == number)
+                cells = left & (beside == number)
                 if meaning not in (OCEAN, MEANINGS[0]) and cells.any():
                     masked[meaning.replace("_", " ")] = cells
+                    left &= ~cells
     return doubtful, masked

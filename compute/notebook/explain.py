@@ -6,12 +6,14 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from compute.change.job import ChangeJob
 from compute.nearest import Place
 from compute.notebook import inputs, telling
 from compute.notebook.lineage import members, tree
-from compute.notebook.number import At, explained
+from compute.notebook.number import At
 from compute.notebook.opened import Opened
 from cube.catalogue import Cube
+from cube.errors import InputError, Problem
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,21 @@ def explain(cube: Cube, product: str, place: tuple[float, float], year: int) -> 
     """Where the numbers of a product come from, at a place and in a year.
 
     product  one with a time, mostly a metric of years or months
-    place    latitude and longitude in degrees; the nearest cell that has values, or a reason for having none, stands
+    place    (latitude, longitude) in degrees; the nearest cell that has values, or a reason for having none, stands
              for it, if it is within 1.5 cells
     year     calendar year in which the period begins: the label of a season
 
     All of it is read from the cube: what its items, manifests and arrays do not tell is left out. Days of inputs are
     those of the version that is published now; where another one was used, that is said.
 
-    Raises InputError for a place without a cell and a year that the product does not have, MissingObjectError for an
-    unknown product.
+    Raises InputError for a place without a cell, a year that the product does not have, and products without cells or
+    without time, such as changes; MissingObjectError for an unknown product.
     """
-    opened = Opened.of(cube, product)
+    opened = Opened.with_cells(cube, product)
+    if opened.time is None:
+        raise InputError(_timeless(opened))
     steps = opened.steps(year)
-    found, cell = opened.find(place, explained(opened, steps))
+    found, cell = opened.find(place, opened.telling(steps))
     known = members(cube, opened.manifest)
     at = At(cube, opened, found, cell, steps, known)
     sections = [
@@ -67,6 +71,15 @@ def explain(cube: Cube, product: str, place: tuple[float, float], year: int) -> 
         ("Cite", tuple(telling.citations(at))),
     ]
     return Explanation(product, opened.version, year, found, tuple(_filled(sections)))
+
+
+def _timeless(opened: Opened) -> Problem:
+    if opened.manifest["job"] == ChangeJob.name:
+        pairs = [f"{each['scenario']} and {each['past']}" for each in opened.manifest["options"]["models"]]
+        what, fix = "changes cannot be explained", f"explain {'; '.join(pairs)}"
+    else:
+        what, fix = "it has no time", f'name a product of years, months or days, or read cube["{opened.name}"]'
+    return Problem("choice-unknown", what, opened.name, "no year and no day is behind a number of many years", fix)
 
 
 def _filled(sections: list[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -11,7 +11,7 @@ from compute.emulate.job import EmulateJob
 from compute.evaluation.job import EvaluateJob
 from compute.evaluation.structure import IN_UNITS
 from compute.nearest import Place
-from compute.notebook.number import At, date_text, days_of
+from compute.notebook.number import At, Days, days_of
 from compute.notebook.opened import Opened
 from cube.errors import InputError
 
@@ -32,26 +32,37 @@ def days(at: At) -> Iterator[str]:
         arrays = [variable] if variable in source.arrays else [n for n, s in source.arrays.items() if "time" in s.dims]
         if len(arrays) != 1 or source.time is None:
             continue
-        first, stop, told = days_of(at)
-        low = max(first, source.time.first)
-        high = min(stop, source.time.stop)
-        span = f"{date_text(first, at.calendar)} to {date_text(stop - 1, at.calendar)}"
-        yield f"{name}, version {fingerprint[:12]}, {arrays[0]}: {told}{span}, {stop - first} days"
+        head = f"{name}, version {fingerprint[:12]}, {arrays[0]}:"
+        replaced = f"  what follows is counted in version {str(member.published)[:12]}, which has replaced it"
+        spans = days_of(at)
+        texts = [each.text(at.calendar) for each in spans]
+        missing = [_missing(at, source, arrays[0], each) for each in spans]
+        parts = any(each.part for each in spans)
+        yield head if parts else f"{head} {texts[0]}"
         if member.published != fingerprint:
-            yield f"  what follows is counted in version {str(member.published)[:12]}, which has replaced it"
-        if low >= high:
-            yield "  it has none of these days"
-            continue
-        here = _same_cell(source, at.place)
-        if here is None:
-            continue
-        shift = source.time.first
-        here |= _only(source, arrays[0], at.opened.manifest["options"])
-        series = source.values(arrays[0], {**here, "time": slice(low - shift, high - shift)})
-        if series.ndim > 1:
-            continue
-        missing = np.count_nonzero(~np.isfinite(series)) + (stop - first) - (high - low)
-        yield f"  {missing} of them missing in this cell"
+            yield replaced
+        if parts:
+            yield from (f"  {', '.join(filter(None, each))}" for each in zip(texts, missing, strict=True))
+        else:
+            yield from (f"  {each}" for each in missing if each)
+
+
+def _missing(at: At, source: Opened, variable: str, span: Days) -> str:
+    """How many of the days an input lacks in the cell; nothing where that cannot be told."""
+    assert source.time is not None
+    shift = source.time.first
+    low, high = max(span.first, shift), min(span.stop, source.time.stop)
+    if low >= high:
+        return "it has none of these days"
+    here = _same_cell(source, at.place)
+    if here is None:
+        return ""
+    here |= _only(source, variable, at.opened.manifest["options"])
+    series = source.values(variable, {**here, "time": slice(low - shift, high - shift)})
+    if series.ndim > 1:
+        return ""
+    missing = np.count_nonzero(~np.isfinite(series)) + (span.stop - span.first) - (high - low)
+    return f"{missing} of them missing in this cell"
 
 
 def skill(at: At) -> Iterator[str]:
@@ -89,16 +100,17 @@ def domain(at: At) -> Iterator[str]:
         here = _same_cell(source, at.place)
         if here is None or source.time is None or "out_of_domain" not in source.arrays:
             continue
-        first, stop, _ = days_of(at)
-        low, high = max(first, source.time.first), min(stop, source.time.stop)
-        if low >= high:
-            continue
-        part = slice(low - source.time.first, high - source.time.first)
-        bits = source.values("out_of_domain", {**here, "time": part})
-        known = np.isfinite(bits)
-        if known.any():
-            outside = np.count_nonzero(bits[known] != 0)
-            yield f"{name}: {100 * outside / known.sum():.1f} % of {known.sum()} days"
+        for span in days_of(at):
+            low, high = max(span.first, source.time.first), min(span.stop, source.time.stop)
+            if low >= high:
+                continue
+            part = slice(low - source.time.first, high - source.time.first)
+            bits = source.values("out_of_domain", {**here, "time": part})
+            known = np.isfinite(bits)
+            if known.any():
+                outside = np.count_nonzero(bits[known] != 0)
+                told = f" ({span.part})" if span.part else ""
+                yield f"{name}{told}: {100 * outside / known.sum():.1f} % of {known.sum()} days"
 
 
 def _reference_product(at: At) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from functools import partial
 
 import numpy as np
@@ -20,8 +22,10 @@ from compute.notebook.choosing import Chosen
 from compute.notebook.colours import Scale
 from compute.notebook.picture import LINE, SIZE, Picture, footnote, wrapped
 
-WIDTH, LEFT, RIGHT, TOP = 5.0, 0.55, 1.25, 0.5
-"""Inches: of the map, and beside it."""
+WIDTH, LEFT, RIGHT, TOP = 5.0, 0.55, 1.25, 0.2
+"""Inches: of the map, and around it without the title."""
+TITLE_LINE, TITLE_LETTERS = 0.15, 12.0
+"""Of the title: height of a line in inches, and letters in an inch, fewer than fit."""
 TALLEST, LOWEST = 6.5, 2.2
 GREY = "0.88"
 MASKED = {
@@ -64,7 +68,8 @@ def drawn(
     told = wrapped(notes, total)
     rows = math.ceil(len(legend) / 2)
     bottom = 0.15 + LINE * len(told) + 0.12 + 0.2 * rows + (0.25 if cells.degrees else 0.4)
-    figure = Picture(total, bottom + height + TOP)
+    lines = _lines(title, int(TITLE_LETTERS * (total - 0.3)))
+    figure = Picture(total, bottom + height + TOP + TITLE_LINE * len(lines))
     axes = figure.add_axes(
         (left / total, bottom / figure.get_figheight(), width / total, height / figure.get_figheight())
     )
@@ -77,7 +82,7 @@ def drawn(
     axes.set_ylim(box.south, box.north)
     axes.set_aspect(stretch)
     _ticks(axes, cells)
-    axes.set_title(title, loc="left", x=-(left - 0.15) / width, pad=6)
+    axes.set_title("\n".join(lines), loc="left", x=-(left - 0.15) / width, pad=6)
     bar = figure.add_axes(
         ((left + width + 0.15) / total, bottom / figure.get_figheight(), 0.14 / total, height / figure.get_figheight())
     )
@@ -108,6 +113,13 @@ def drawn(
         )
     footnote(figure, told)
     return figure
+
+
+def _lines(title: str, letters: int) -> list[str]:
+    """The title's lines as they fit; the name of a season or of a model stays beside the word."""
+    kept = re.sub(r"\b(season|model) (?=\S+(,|$))", "\\1\N{NO-BREAK SPACE}", title, flags=re.MULTILINE)
+    parts = [part for line in kept.split("\n") for part in textwrap.wrap(line, letters)]
+    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
 def _fill(axes: Axes, cells: Cells, scale: Scale, values: NDArray[np.float64]) -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from compute.nearest import Place, nearest
 from compute.places import places
+from compute.summarise.structure import CSV, REGION
+from compute.telling_cells import telling, tells
 from cube.axes import TimeAxis
 from cube.catalogue import Cube
 from cube.errors import InputError, Problem
@@ -23,7 +25,7 @@ FIRST = ("onset", "dry_days", "wrsi", "ssmi")
 """What is shown of a product where no variable is named."""
 CHANGE = "_change"
 WHOLE = 50_000_000
-"""Values that are looked at for cells that ever have one; of longer products one year is."""
+"""Values that are looked at for cells that ever tell something; of longer products one year is."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,19 @@ class Opened:
         view, manifest = cube.view(name)
         data = cube.open(name, decode_times=False, decode_timedelta=False, chunks=None)
         return cls(name, cube.item(name), manifest, view, data)
+
+    @classmethod
+    def with_cells(cls, cube: Cube, name: str) -> Opened:
+        """The same of a product that has cells to draw or to explain. Raises InputError for others, too."""
+        opened = cls.of(cube, name)
+        if not opened.space:
+            regions = REGION in opened.data.dims
+            what = "this product has regions, no cells" if regions else "this product has no cells"
+            read = f"its {CSV}, or " if regions else ""
+            raise InputError(
+                Problem("choice-unknown", what, name, "a region has no place on a map", f'read {read}cube["{name}"]')
+            )
+        return opened
 
     @property
     def title(self) -> str:
@@ -121,13 +136,18 @@ class Opened:
         at = np.unravel_index(found.position, shape)
         return found, {dim: int(each) for dim, each in zip(self.space, at, strict=True)}
 
-    def known(self, variable: str, steps: slice) -> NDArray[np.bool_]:
-        """Cells that have a value of a variable at any time, or in `steps` alone where all would be too many."""
-        spec = self.arrays[variable]
-        size = int(np.prod(spec.shape))
-        values = self.values(variable, {"time": steps} if "time" in spec.dims and size > WHOLE else None)
-        finite = np.isfinite(values)
-        return np.asarray(finite.any(axis=tuple(range(finite.ndim - len(self.space)))))
+    def telling(self, steps: slice | None = None) -> NDArray[np.bool_]:
+        """Cells with a value, or with a reason for having none, at any time; one of them may stand for a place.
+
+        steps  periods that are looked at where all would be too many
+        """
+        found = []
+        for name in telling(self.arrays):
+            spec = self.arrays[name]
+            few = steps is not None and "time" in spec.dims and int(np.prod(spec.shape)) > WHOLE
+            told = tells(name, spec, self.values(name, {"time": steps} if few else None))
+            found.append(told.any(axis=tuple(range(told.ndim - len(self.space)))))
+        return np.asarray(np.any(found, axis=0))
 
     def years(self) -> NDArray[np.int64]:
         """Calendar year in which each period begins."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from compute.change.structure import OF_CHANGE
 from compute.notebook.caveats import footnote
 from compute.notebook.cells import cells_of
 from compute.notebook.choosing import When, choose
 from compute.notebook.colours import POSITIONS, base, scale
 from compute.notebook.mapping import drawn
 from compute.notebook.opened import CHANGE, Opened, unknown
+from compute.notebook.panels import panels
 from compute.notebook.picture import Picture, style
 from compute.notebook.years import seasons
 from compute.seasons.years import year_length
@@ -43,9 +46,10 @@ def map(
     number, by the reason; hatched over colours are changes that should not be relied on. Cells of which nothing is
     known, such as the sea, are white.
 
-    Raises InputError for choices that the product does not have, MissingObjectError for an unknown product.
+    Raises InputError for choices that the product does not have and for products without cells, MissingObjectError for
+    an unknown product.
     """
-    opened = Opened.of(cube, product)
+    opened = Opened.with_cells(cube, product)
     name = opened.variable(variable)
     attrs = opened.attrs(name)
     if "since" in str(attrs.get("units", "")):
@@ -59,13 +63,12 @@ def map(
     chosen = chosen.only(cells.inside(box))
     time = opened.time
     colours = scale(name, attrs, chosen.values, year_length(time.calendar if time else "standard"))
-    told = ", ".join(filter(None, [str(attrs.get("long_name", name)), chosen.told]))
     with style():
         figure = drawn(
             cells,
             chosen,
             colours,
-            title=f"{opened.title}\n{told}",
+            title=f"{opened.title}\n{_told(name, attrs, chosen.told)}",
             label=_label(opened, name),
             notes=footnote(cube, [(opened, name)], chosen.notes),
             box=box,
@@ -86,24 +89,33 @@ def season(
     """A place's season over the years, the products side by side in panels with one axis.
 
     products  names of yearly products, e.g. of the observations and of each scenario
-    place     latitude and longitude in degrees; the nearest cell that ever has a value stands for it, if it is within
-              1.5 cells
+    place     (latitude, longitude) in degrees; the nearest cell that has values, or a reason for having none, stands
+              for it, if it is within 1.5 cells. Products of the same cells are drawn at one cell, which must be such in
+              all of them
     variable  one with a number a year, drawn as a line; by default the season itself, as a bar from onset to cessation,
               or the product's main variable where it has no season
     season    number of the season, or the months, such as "MAM"
     path      where it is also written as PNG
 
-    Below the bars, marks show why years have no season. Raises InputError for a place without a cell and for choices
-    that a product does not have, MissingObjectError for an unknown product.
+    At the bottom, marks show why years have no season or no number. Raises InputError for products that have nothing in
+    common, a place without a cell and choices that a product does not have, MissingObjectError for an unknown product.
     """
     names = [products] if isinstance(products, str) else list(products)
     if not names:
         raise InputError(unknown("no product is named", "plot.season", "products", list(cube)))
-    shown = [Opened.of(cube, name) for name in names]
+    shown = [Opened.with_cells(cube, name) for name in names]
     with style():
-        figure = seasons(cube, shown, place, variable, str(season))
+        figure = seasons(cube, panels(shown, place, variable, str(season)), place)
     figure.write(path)
     return figure
+
+
+def _told(name: str, attrs: Mapping[str, Any], chosen: str) -> str:
+    """What is drawn: the array's long name, of a change the metric's, and what was chosen."""
+    long_name = str(attrs.get("long_name", name))
+    if not name.endswith(CHANGE):
+        return ", ".join(filter(None, [long_name, chosen]))
+    return f"{long_name.removesuffix(OF_CHANGE)}: {chosen}"
 
 
 def _label(opened: Opened, name: str) -> str:

@@ -13,6 +13,7 @@ from scipy.stats import false_discovery_control
 
 from compute.caveats import TEMPERATURE_ONLY
 from compute.change.options import ChangeOptions
+from compute.seasons.reasons import MEANINGS
 from cube import layout
 from cube.axes import EPOCH_YEAR, Step, ordinal_of, parse_date
 from cube.catalogue import Cube
@@ -20,6 +21,7 @@ from cube.errors import InputError
 
 from .toy import (
     CALENDAR,
+    FILL,
     FUTURE,
     NO_FLAG,
     PAST,
@@ -190,6 +192,46 @@ def test_flags_differ_from_what_speaks_against_a_change(chain: Chain) -> None:
         small = np.abs(found["onset_change"].values) < error
     np.testing.assert_array_equal(flag & 2 > 0, small)
     assert 0 < small.sum() < small.size
+
+
+def test_land_without_a_season_is_taken_for_sea(tmp_path: Path) -> None:
+    """Of the metric's flag: arid land and a second season that is nowhere have a reason for no change, the sea none."""
+    arid, ending = (0, 3), (2, 3)
+    number = {name: at for at, name in enumerate(MEANINGS)}
+    made = {}
+    for name, seed, years in (("past", 1, PAST), ("future", 2, FUTURE)):
+        onset = metric(name, seed, years).values["onset"]
+        flag = np.where(onset == FILL, number["no_onset"], number["valid"]).astype(np.int8)
+        for cell, season, reason in (
+            (SEA, 0, "no_data"),
+            (SEA, 1, "no_data"),
+            (arid, 0, "arid"),
+            (arid, 1, "arid"),
+            (ending, 1, "no_season"),
+        ):
+            onset[:, season, *cell], flag[:, season, *cell] = FILL, number[reason]
+        made[name] = Product(name, {"onset": onset, "season_flag": flag}, years[0] - EPOCH_YEAR)
+    text = """
+  change: {job: change, collection: metrics, models: [{scenario: future, past: past}], variables: [onset],
+           windows: [[2021, 2050]]}
+"""
+    assert not published(tmp_path, made, text).failed
+    found = Cube(tmp_path / "cube")["change"].load().isel(model=0, window=0)
+    expected = np.zeros(SHAPE, int)
+    expected[:, *arid] = 1
+    expected[1, *ending] = 1
+    expected[0, *SHORT_PAST] = 1
+    expected[:, *SHORT_WINDOW] = 1
+    np.testing.assert_array_equal(found["onset_flag"].values.astype(int), expected)
+    assert np.isnan(found["onset_change"].values[:, *arid]).all()
+
+
+def test_period_or_test_is_told_nowhere(chain: Chain) -> None:
+    for name in ("onset_change", "onset_p_value", "onset_significant"):
+        attrs = chain[2][name].attrs
+        assert attrs["past_period"] == "1976 to 2005"
+        for part in ("Mann-Whitney", "10 % of false discoveries", "at least 20 years"):
+            assert part in attrs["test"], name
 
 
 def test_cut_into_blocks_shows(chain: Chain, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from batch.reporting import Reporter
 from batch.spec import load_spec
 from compute.change.job import ChangeJob
 from compute.change.options import ChangeOptions
+from compute.seasons.reasons import flag_attrs
 from cube.axes import EPOCH_YEAR, Step, TimeAxis
 from cube.job import JobContext, ProductView
 from cube.options import LayoutOptions
@@ -72,6 +73,10 @@ class Product:
         for key, each in self.values.items():
             dims = ("time", *(("season",) if each.ndim == 4 else ()), "lat", "lon")
             told = {"_FillValue": NO_FLAG} if key == "out_of_domain" else {**METRIC, **attrs}
+            if key == "season_flag":
+                told = flag_attrs()
+            elif "season_flag" in self.values:
+                told |= {"ancillary_variables": "season_flag"}
             arrays[key] = ArraySpec(dims, each.shape, each.dtype, {k: v for k, v in told.items() if v is not None})
         count = len(next(iter(self.values.values())))
         time = TimeAxis(first, count, step or Step("year"), calendar)

@@ -25,8 +25,17 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refused)
 
 
-def seasons(first: int = 2001, count: int = 4, calendar: str = "standard", told: dict[str, str] | None = None) -> Toy:
-    """Onset 100 + 10 x column + year, 150 days, season 2 unknown; the first row is sea, then cells for each reason."""
+def seasons(
+    first: int = 2001,
+    count: int = 4,
+    calendar: str = "standard",
+    told: dict[str, str] | None = None,
+    *,
+    lats: tuple[float, ...] = LATS,
+    without: tuple[int, int] | None = None,
+) -> Toy:
+    """Onset 100 + 10 x column + year, 150 days, season 2 unknown; the first row is sea, then cells for each reason;
+    `without` is a further cell without data."""
     onset = np.full((count, 2, *SHAPE), FILL)
     onset[:, 0] = 100 + 10 * np.arange(SHAPE[1]) + np.arange(count)[:, None, None]
     flag = np.full(onset.shape, FLAG["no_season"])
@@ -36,6 +45,8 @@ def seasons(first: int = 2001, count: int = 4, calendar: str = "standard", told:
     flag[:, :, 2, 0] = FLAG["indeterminate"]
     flag[1, 0, 1, 4] = FLAG["missing_days"]
     flag[0, 0, 1, 3] = FLAG["incomplete"]
+    if without:
+        flag[:, :, *without] = FLAG["no_data"]
     onset[flag != 0] = FILL
     cessation = np.where(onset == FILL, FILL, onset + 149)
     usual = np.where(flag[2] == 0, 100 + 10 * np.arange(SHAPE[1]), FILL)
@@ -43,7 +54,7 @@ def seasons(first: int = 2001, count: int = 4, calendar: str = "standard", told:
         onset,
         cessation,
         flag,
-        grid(LATS, LONS),
+        grid(lats, LONS),
         years(first, count, calendar),
         start=usual,
         end=np.where(usual == FILL, FILL, usual + 149),
@@ -52,11 +63,13 @@ def seasons(first: int = 2001, count: int = 4, calendar: str = "standard", told:
 
 
 def dry(months: tuple[str, ...] = ()) -> Toy:
-    """dry_days of three years: 200 + row + column + year; the first row is sea; one cell of 2002 lacks days."""
+    """dry_days of three years: 200 + row + column + year; the first row is sea; one cell of 2002 lacks days,
+    one of 2003 has none."""
     values = 200 + np.add.outer(np.arange(3), np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1]))).astype(np.int16)
     valid = np.full(values.shape, 365, np.int16)
     valid[:, 0], values[:, 0] = 0, FILL
     valid[1, 2, 2], values[1, 2, 2] = 300, FILL
+    valid[2, 3, 4], values[2, 3, 4] = 0, FILL
     attrs = {"units": "d", "_FillValue": FILL}
     dims: tuple[str, ...] = ("time", "lat", "lon")
     coords = grid(LATS, LONS)
@@ -84,8 +97,9 @@ def change() -> Toy:
     significant = np.ones(values.shape)
     significant[:, 0, :, 2:] = 0
     significant[np.isnan(values)] = -1
-    flag = np.zeros(values.shape)
+    flag = np.zeros(values.shape, np.int8)
     flag[:, :, 0, :3] = 1
+    flag[:, :, 0, 0] |= 4
     flag[:, :, 1, 0] = 4
     return change_toy(values, significant, flag, grid(LATS, LONS))
 
@@ -110,10 +124,17 @@ def cube(tmp_path_factory: pytest.TempPathFactory) -> Cube:
     }
     index = np.array([[4.5, np.nan, -1.25, 0.5]], np.float32)
     classes = {"flag_values": [0, 1, 2], "flag_meanings": "none D0 D1", "units": "1", "_FillValue": -1}
+    layers = {"depth": xr.Variable(("depth",), np.array([0.05, 2.0]), {"units": "m"})}
+    deep = np.ones((2, 2, *SHAPE), np.int16)
     toys = {
+        "layers": Toy(
+            {"dry_days": (("time", "depth", "lat", "lon"), deep, at)}, {**grid(LATS, LONS), **layers}, years(2001, 2)
+        ),
         "observed": seasons(),
         "scenario": seasons(2041, 6, "noleap", told={"reference_product": "historical"}),
         "own": seasons(told={**TOLD, "reference": "self: timing only, a change of the mean is hidden"}),
+        "elsewhere": seasons(lats=(3.0, 5.0, 7.0, 9.0)),
+        "gap": seasons(without=(1, 3)),
         "dry": dry(),
         "parts": dry(("MAM", "OND")),
         "change": change(),

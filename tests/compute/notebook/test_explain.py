@@ -25,6 +25,7 @@ ROWS = {
     "skill": "job: evaluate, key: skill, simulation: emulated, reference: jules",
     "season": "job: toy, key: season, input: rain",
     "dry": "job: toy, key: dry, input: rain, variable: pr, threshold: 1 mm d-1",
+    "parts": "job: toy, key: parts, input: rain, variable: pr",
     "dry-soil": "job: toy, key: dry-soil, input: emulated, variable: fsmc, threshold: 50 %",
 }
 AT = (2, 3)
@@ -61,6 +62,7 @@ def toys() -> dict[str, Toy]:
         "skill": Toy(scores, {**grid(LATS, LONS), **named}),
         "season": seasons(),
         "dry": dry(),
+        "parts": dry(("MAM", "OND")),
         "dry-soil": dry(),
     }
 
@@ -116,6 +118,16 @@ def test_days_of_a_season_are_those_of_the_year(known: Cube) -> None:
     assert found[1] == f"  {missing} of them missing in this cell"
 
 
+def test_days_of_parts_of_the_year_are_those_of_the_year(known: Cube) -> None:
+    found = section(explain(known, "parts", (6.0, 0.0), 2002), "Days")
+    assert found[0].endswith(", pr:")
+    # Of the days that the rain lacks 31 May alone lies in these months.
+    assert found[1:] == [
+        "  MAM: 2002-03-01 to 2002-05-31, 92 days, 1 of them missing in this cell",
+        "  OND: 2002-10-01 to 2002-12-31, 92 days, 0 of them missing in this cell",
+    ]
+
+
 def test_season_has_no_dates_or_reason(known: Cube) -> None:
     values = section(explain(known, "season", (6.0, 0.0), 2003), "Values")
     assert "onset (season 1): 132 d, 2003-05-13" in values
@@ -137,6 +149,18 @@ def test_sea_is_explained(known: Cube) -> None:
         explain(known, "season", (-8.0, 0.0), 2003)
     with pytest.raises(InputError, match="no year 1999"):
         explain(known, "season", (6.0, 0.0), 1999)
+
+
+def test_year_without_days_moves_the_cell(known: Cube) -> None:
+    """`dry` has no days in 2003 at 8 N, 2 E, which is the cell of all its years all the same."""
+    found = explain(known, "dry", (8.0, 2.0), 2003)
+    assert (found.place.lat, found.place.lon) == (8.0, 2.0)
+    assert section(found, "Values") == ["dry_days: missing", "valid_days: 0 d"]
+
+
+def test_product_without_time_has_a_year(known: Cube) -> None:
+    with pytest.raises(InputError, match=r'(?s)has no time.*cube\["skill"\]'):
+        explain(known, "skill", (6.0, 0.0), 2002)
 
 
 def test_skill_or_domain_of_another_cell(known: Cube) -> None:

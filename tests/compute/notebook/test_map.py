@@ -243,6 +243,12 @@ def test_wrong_choice_gives_another_map(cube: Cube, product: str, variable: str 
         plot.map(cube, product, variable, when=when)
 
 
+def test_first_layer_is_drawn_for_all(cube: Cube) -> None:
+    for ask in (lambda: plot.map(cube, "layers"), lambda: plot.season(cube, "layers", (4.0, 0.0))):
+        with pytest.raises(InputError, match=r"(?s)depth \(0.05, 2\).*isel\(depth=0\)"):
+            ask()
+
+
 def test_unknown_product_is_a_key_error(cube: Cube) -> None:
     with pytest.raises(MissingObjectError, match="there is no product"):
         plot.map(cube, "observd")
