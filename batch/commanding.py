@@ -18,12 +18,12 @@ from rich.console import Console
 
 from batch.build import products_with_inputs
 from batch.jobs import OPTIONS
-from batch.report import suggestion
 from batch.reporting import Reporter
 from batch.spec import Spec, load_spec
 from compute.clusters.options import AddressCluster, AnyCluster, GatewayCluster, LocalCluster, SlurmCluster
 from cube.errors import CubeError, Problem, SpecError
 from cube.hashing import readable
+from cube.wording import suggestion
 
 EXIT_CODES = """\b
 Exit codes:

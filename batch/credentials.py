@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batch.report import Report
-    from batch.yaml_lines import KeyPath
+    from cube.wording import KeyPath
 
 _WORDS = frozenset({"secret", "secrets", "password", "passwd", "passphrase", "pwd", "token", "tokens"})
 _PHRASES = re.compile(r"(access|secret|api|private|account)key(id)?|credentials?$|sessiontoken|secretaccess")

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batch.report import Report, describe, suggestion
-from batch.yaml_lines import KeyPath
+from batch.report import Report
+from cube.wording import KeyPath, describe, suggestion
 
 MAX_PRODUCTS = 10_000
 

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from batch.expansion import Expansion, placeholders
-from batch.report import Report, suggestion
-from batch.yaml_lines import KeyPath
+from batch.report import Report
 from compute.align.grid import GridOptions
 from cube.options import Strict
+from cube.wording import KeyPath, suggestion
 
 GRID = "grid"
 """The option of a job that is a grid or the name of one."""

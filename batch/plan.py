@@ -12,7 +12,7 @@ from batch.describing import described
 from batch.jobs import JOBS
 from batch.sections import ProductSpec
 from batch.spec import Spec
-from cube.errors import CubeError, Problem, RefusedError
+from cube.errors import CubeError, Problem, RefusedError, SpecError
 from cube.hashing import digest
 from cube.job import BlockTask, Job, JobContext, Prior, ProductView, Work
 from cube.keys import BlockKey, block_keys, known_inputs, template_digest
@@ -216,12 +216,16 @@ def plan_product(
     damaged  objects of the live version that must not be taken over, by name relative to it
     mending  plan also where item, manifest or state are damaged
 
-    Raises InputError for inputs that cannot be used, RefusedError where no work fits the budget.
+    Raises InputError for inputs that cannot be used, SpecError for options that do not fit them, RefusedError where no
+    work fits the budget.
     """
     product = spec.products[name]
     path = ProductPath(product.collection, name)
     context = JobContext(spec.folder, inputs, frozen, progress, executor)
-    job = JOBS[product.job].create(product.options, context)
+    try:
+        job = JOBS[product.job].create(product.options, context)
+    except SpecError as error:
+        raise SpecError(spec.placed(name, each) for each in error.problems) from None
     template = job.template().carrying(product.layout)
     layouts = {"time": template.layout(product.layout)}
     if product.layout.maps and template.time:

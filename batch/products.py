@@ -11,11 +11,11 @@ from batch import graph
 from batch.expansion import Expansion, expand, placeholders
 from batch.grids import with_grid
 from batch.locations import pattern_problem
-from batch.report import Report, describe, nearest, suggestion
+from batch.report import Report
 from batch.sections import ProductSection, ProductSpec, name_problem
 from batch.validation import keys_of, unknown_key, validate
-from batch.yaml_lines import KeyPath
 from cube.options import Strict
+from cube.wording import KeyPath, describe, nearest, suggestion
 
 FILES = "files"
 """The option of a job that names archive files by path or glob pattern, a text or a list of texts."""

@@ -36,6 +36,8 @@ with the address or path of [{SCHEMA}]({SCHEMA}).
 
 - **Nothing is guessed.** Unknown keys, repeated keys and values of another kind are errors. Quantities carry their
   unit.
+- **Days** are written `10 d`, other durations `90 s`, `30 min` or `8 h`; `10 days` and `8 hours` do as well. A bare
+  number is refused.
 - **Paths** that are relative start at the folder of the specification; `~` is your home folder.
 - **Names** of products and collections are lower-case letters, digits and single hyphens; they become part of
   addresses.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import PrivateAttr
@@ -11,11 +12,13 @@ from batch import graph
 from batch.credentials import without_credentials
 from batch.locations import resolve
 from batch.products import Products, read_products
-from batch.report import Report, describe
+from batch.report import Report
 from batch.sections import CollectionSpec, CubeKeys, ProductSpec
 from batch.validation import keys_of, unknown_key, validate
-from batch.yaml_lines import Document, dotted, read_yaml
+from batch.yaml_lines import Document, read_yaml
+from cube.errors import Problem
 from cube.options import Strict
+from cube.wording import describe, dotted
 
 
 class Spec(CubeKeys):
@@ -58,6 +61,12 @@ class Spec(CubeKeys):
         """Where a product or a key of its section is written, such as "cube.yaml:17 products.tamsat.files"."""
         place = self._document.line(("products", self._sections[product], *keys))
         return f"{self._document.file}:{place} {dotted(('products', product, *keys))}"
+
+    def placed(self, product: str, problem: Problem) -> Problem:
+        """A problem of a product's option, named by its keys in `where`, at the place where it is written."""
+        keys = problem.where.split(".")
+        known = keys[0] in type(self.products[product].options).model_fields
+        return replace(problem, where=self.line(product, *keys)) if known else problem
 
 
 def load_spec(path: Path, jobs: Mapping[str, type[Strict]]) -> Spec:

@@ -17,8 +17,7 @@ import yaml
 
 from batch.credentials import names_secret
 from cube.errors import Problem, SpecError
-
-KeyPath = tuple[str | int, ...]
+from cube.wording import KeyPath, dotted
 
 MAX_BYTES = 10 * 2**20
 MAX_VALUES = 100_000
@@ -65,11 +64,6 @@ class Document:
     def where(self, path: KeyPath) -> str:
         """Such as "cube.yaml:17 products.tamsat.files[0]"."""
         return f"{self.file}:{self.line(path)} {dotted(path)}".rstrip()
-
-
-def dotted(path: KeyPath) -> str:
-    """A key path as people write it: products.tamsat.files[0]."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def read_yaml(path: Path) -> Document:

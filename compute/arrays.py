@@ -9,12 +9,30 @@ from cube.axes import CALENDARS, EPOCH_YEAR, Step, TimeAxis, encode
 from cube.errors import InputError, Problem
 
 
+def array_of(given: object, where: str) -> xr.DataArray:
+    """What was given for a series, where it is one. Raises InputError for all else."""
+    if isinstance(given, xr.DataArray):
+        return given
+    if isinstance(given, xr.Dataset):
+        daily = [str(name) for name, each in given.data_vars.items() if "time" in each.dims]
+        names = daily or [str(name) for name in given.data_vars]
+        fix = f'pass one variable, such as ds["{names[0]}"]' if names else "pass one variable"
+        raise InputError(Problem("series-unusable", "a Dataset was given", where, fix=fix))
+    if given is None:
+        what = "nothing was given"
+    else:
+        what = f"{'an array' if isinstance(given, np.ndarray) else f'a {type(given).__name__}'} was given"
+        what = f"{what}, which has no dates and no units"
+    fix = 'pass a DataArray with dates and units, such as cube["rainfall"]["pr"]'
+    raise InputError(Problem("series-unusable", what, where, fix=fix))
+
+
 def days_of(series: xr.DataArray) -> TimeAxis:
     """The days of a decoded coordinate `time` of any CF calendar; times of the day do not matter.
 
     Raises InputError where days do not follow each other one by one.
     """
-    if "time" not in series.coords or not series["time"].size:
+    if "time" not in series.dims or "time" not in series.coords or not series["time"].size:
         raise InputError(_unusable(series, "it has no coordinate time", "give daily values with their dates"))
     try:
         dates = series["time"].dt

@@ -66,18 +66,22 @@ class Period(Strict):
         return self
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = r"^(\d+(\.\d+)?) ?(s|seconds?|min|minutes?|h|hours?|d|days?)$"
+
+
 def _seconds(value: Any) -> Any:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h|d)", value) if isinstance(value, str) else None
+    match = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
     if not match or not float(match[1]):
         raise ValueError(
             f'a duration is a number with its unit, such as "90 s", "30 min", "8 h" or "2 d"; found {value!r}'
         )
-    return float(match[1]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
+    return float(match[1]) * _SECONDS[match[3][0]]
 
 
 Duration = Annotated[
     float,
-    BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(s|min|h|d)$")]),
+    BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)]),
     PlainSerializer(lambda value: f"{value:.10g} s", when_used="json"),
 ]
 """Seconds, from a text with its unit."""

@@ -13,8 +13,14 @@ from compute.metrics.kind import NO_NUMBER, Arrays, Kind, Made, counted
 from compute.metrics.parts import Parts
 from compute.seasons.years import Years
 from cube.axes import TimeAxis
+from cube.provenance import Citation
 from cube.units import quantity
 
+KARL = Citation(
+    "Karl, T. R., Nicholls, N., Ghazi, A. (1999): CLIVAR/GCOS/WMO workshop on indices and indicators for climate "
+    "extremes: workshop summary. Climatic Change 42, 3-7",
+    "10.1023/A:1005491526870",
+)
 LIMIT = "dry_threshold"
 
 
@@ -22,6 +28,7 @@ class DryDays(Kind):
     """Days strictly below a threshold, or below a percentile of the reference of that day of the year."""
 
     name: ClassVar[str] = "dry_days"
+    citations: ClassVar[tuple[Citation, ...]] = (KARL,)
 
     @cached_property
     def parts(self) -> Parts:

@@ -13,19 +13,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from compute.arrays import days_of
+from compute.arrays import array_of, days_of
+from compute.metrics.given import Reference, converted, options_of, past_of, units_of
 from compute.metrics.kind import Arrays, Kind, Made, Setting
 from compute.metrics.kinds import KINDS
-from compute.metrics.options import MetricOptions
-from compute.metrics.series import reference_days
-from cube.axes import TimeAxis, same_calendar
 from cube.errors import InputError, Problem, SpecError
-from cube.options import Period
-from cube.units import conversion
 
-type Reference = xr.DataArray | tuple[int, int] | None
 Cells = tuple[Hashable, ...]
 
 
@@ -48,12 +42,12 @@ def dry_days(
     starts      first day of the years, the first of a month;  months: parts of the year such as ["MAM", "OND"]
 
     Returns dry_days, longest_dry_spell, dry_spells and valid_days, in days, and what is so far of the year in which the
-    data end as provisional_*. Raises InputError and SpecError for data and options that do not fit.
+    data end as provisional_*. Raises InputError with all options that do not fit, and for data that do not.
     """
-    options = {"starts": starts, "months": tuple(months), "spell": spell, "missing": missing}
-    if percentile is None:
-        return _metric("dry_days", data, None, {**options, "threshold": threshold})
-    return _metric("dry_days", data, reference, {**options, "percentile": percentile, "window": window}, compared=True)
+    limit = {"threshold": threshold, "percentile": percentile, "window": window}
+    options = {**limit, "starts": starts, "months": months, "spell": spell, "missing": missing}
+    compared = percentile is not None or reference is not None
+    return _metric("dry_days", data, reference, options, compared=compared)
 
 
 def wet_season(
@@ -106,7 +100,7 @@ def wrsi(
     missing: str = "5 %",
 ) -> xr.Dataset:
     """Mean beta of years or parts of them in percent of the reference's, with terciles: see docs/metrics/wrsi.md."""
-    options = {"starts": starts, "months": tuple(months), "missing": missing}
+    options = {"starts": starts, "months": months, "missing": missing}
     return _metric("wrsi", beta, reference, options, compared=True)
 
 
@@ -121,112 +115,39 @@ def ssmi(data: xr.DataArray, *, reference: Reference = None, missing: str = "5 %
 def _metric(
     name: str, data: xr.DataArray, reference: Reference, options: Mapping[str, Any], *, compared: bool = False
 ) -> xr.Dataset:
-    days = days_of(data)
-    past, old = _past(data, days, reference) if compared else (None, None)
-    given = {"metric": name, "input": str(data.name or "data"), **options}
-    if compared:
-        given["reference"] = "self"
-    try:
-        settings = MetricOptions.model_validate(given)
-    except ValidationError as error:
-        told = "; ".join(str(each["msg"]) for each in error.errors())
-        raise SpecError(Problem("spec-value", told, name, fix="see the documentation of the metric")) from None
-    units = _units(data)
+    series = array_of(data, "data")
+    settings = options_of(name, {"metric": name, "input": str(series.name or "data"), **options}, compared=compared)
+    days = days_of(series)
+    past = past_of(series, days, reference) if compared else None
+    units = units_of(series)
     wanted = KINDS[name].units
-    kind = KINDS[name](Setting(settings, days, past, units, _told(past, reference), _attrs(past, reference)))
+    KINDS[name].refuse_units(str(series.name or "data"), units, "data")
+    told, attrs = (past.told, past.attrs) if past else ("", {})
+    kind = KINDS[name](Setting(settings, days, past.days if past else None, units, told, attrs))
     try:
-        _ = kind.periods
+        # Thresholds meet the units of the series here, not when a dask array is computed.
+        _ = kind.periods, kind.key()
     except ValueError as error:
         raise InputError(Problem("no-whole-period", str(error), name, fix="give a longer series")) from None
-    cells = tuple(dim for dim in data.dims if dim != "time")
-    series = _converted(data, units, wanted or units)
+    except SpecError as error:
+        raise InputError(error.problems) from None
+    cells = tuple(dim for dim in series.dims if dim != "time")
+    values = converted(series, units, wanted or units)
     climate: dict[str, xr.DataArray] = {}
     if kind.reference():
-        assert old is not None
-        climate = _applied(kind, _converted(old, _units(old), wanted or units), {}, cells, "reference")
+        assert past is not None
+        climate = _applied(kind, converted(past.series, units_of(past.series), wanted or units), {}, cells, "reference")
     made = {**climate}
-    made |= _applied(kind, series, climate, cells, "periods")
+    made |= _applied(kind, values, climate, cells, "periods")
     if kind.unfinished():
-        part = series.isel(time=kind.reads_unfinished())
+        part = values.isel(time=kind.reads_unfinished())
         made |= _applied(kind, part, climate, cells, "unfinished")
-    attrs = {name: value for name, value in kind.periods.attrs().items() if name != "bounds"}
-    time = xr.Variable(("time",), kind.periods.encoded(), attrs)
-    coords = {name: each for name, each in data.coords.items() if "time" not in each.dims}
-    found = xr.Dataset(made, coords={**coords, **kind.coords(), "time": time})
+    dated = {name: value for name, value in kind.periods.attrs().items() if name != "bounds"}
+    time = xr.Variable(("time",), kind.periods.encoded(), dated)
+    coords = {name: each for name, each in series.coords.items() if "time" not in each.dims}
+    note = {each: attrs[each] for each in ("reference_note",) if each in attrs}
+    found = xr.Dataset(made, coords={**coords, **kind.coords(), "time": time}, attrs=note)
     return xr.decode_cf(found, decode_timedelta=False)
-
-
-def _past(data: xr.DataArray, days: TimeAxis, reference: Reference) -> tuple[TimeAxis, xr.DataArray]:
-    """The days of the reference and its series, cut to them."""
-    old, period = data, None
-    if isinstance(reference, xr.DataArray):
-        old = reference.transpose("time", *(dim for dim in data.dims if dim != "time"))
-    elif reference is not None:
-        first, last = reference
-        period = Period(start=f"{first:04}", end=f"{last:04}")
-    own = days if old is data else days_of(old)
-    if not same_calendar(own.calendar, days.calendar):
-        raise InputError(
-            Problem(
-                "calendars-differ",
-                f"the calendar of the reference is {own.calendar}, of the data {days.calendar}",
-                "reference",
-                "days of one calendar would be compared with other days of another",
-                "convert one of them: `convert_calendar`",
-            )
-        )
-    sizes = {dim: size for dim, size in data.sizes.items() if dim != "time"}
-    if {dim: size for dim, size in old.sizes.items() if dim != "time"} != sizes:
-        raise InputError(
-            Problem(
-                "cells-differ", f"the reference has {dict(old.sizes)}, the data {sizes}", "reference", fix="cut both"
-            )
-        )
-    axis = reference_days(own, period, "reference")
-    start = axis.first - own.first
-    return axis, old.isel(time=slice(start, start + axis.count))
-
-
-def _units(data: xr.DataArray) -> str:
-    if "units" not in data.attrs:
-        raise InputError(
-            Problem(
-                "series-unusable",
-                "it has no units",
-                str(data.name or "data"),
-                "thresholds would be taken in another unit",
-                "set `attrs['units']`, such as mm d-1 or 1",
-            )
-        )
-    return str(data.attrs["units"])
-
-
-def _converted(data: xr.DataArray, units: str, wanted: str) -> xr.DataArray:
-    try:
-        factor, offset = conversion(units, wanted)
-    except ValueError as error:
-        raise InputError(
-            Problem("unit-unknown", str(error), str(data.name or "data"), fix=f"it must convert to {wanted}")
-        ) from None
-    if (factor, offset) == (1.0, 0.0):
-        return data if data.dtype == np.float32 else data.astype(np.float32)
-    return (data * factor + offset).astype(np.float32)
-
-
-def _told(past: TimeAxis | None, reference: Reference) -> str:
-    if past is None:
-        return ""
-    name = "the data" if not isinstance(reference, xr.DataArray) else str(reference.name or "the reference")
-    return f"{name} {past.text(0)} to {past.text(-1)}"
-
-
-def _attrs(past: TimeAxis | None, reference: Reference) -> dict[str, Any]:
-    if past is None:
-        return {}
-    found = {"reference_period": f"{past.text(0)} to {past.text(-1)}"}
-    if reference is None:
-        found["reference"] = "self: timing only, a change of the mean is hidden"
-    return found
 
 
 def _applied(

@@ -15,7 +15,7 @@ from compute.caveats import TEMPERATURE_ONLY, TEMPERATURE_PET
 from compute.metrics.kind import Arrays, Kind, Made, Setting
 from compute.metrics.kinds import KINDS
 from compute.metrics.options import MetricOptions, ReferenceOptions
-from compute.metrics.series import Series, Values, land_view, masked, reference_days
+from compute.metrics.series import Series, Values, land_view, masked, reference_days, told_reference
 from compute.places import refuse_other_cells
 from cube.axes import TimeAxis, same_calendar
 from cube.blockjob import OWN, BlockJob
@@ -87,7 +87,7 @@ class MetricJob(BlockJob):
         found: dict[str, Any] = {}
         if past is not None and self.past_series is not None:
             found["reference_product"] = self.past_series.view.name
-            found["reference_period"] = f"{past.text(0)} to {past.text(-1)}"
+            found |= told_reference(past)
             if self.options.reference == SELF:
                 found["reference"] = "self: timing only, a change of the mean is hidden"
         attrs = self.series.spec.attrs
@@ -101,6 +101,8 @@ class MetricJob(BlockJob):
         notes = [str(told[name]) for name in ("method", "thresholds", "caveat") if name in told]
         if self.past is not None:
             notes.append(f"Reference: {told['reference_product']}, {told['reference_period']}.")
+            if "reference_note" in told:
+                notes.append(f"{told['reference_note'].capitalize()}.")
         if self.options.reference == SELF:
             notes.append("Timing only: the series is compared with its own mean, which hides drying.")
         return {"notes": notes}
@@ -119,7 +121,7 @@ class MetricJob(BlockJob):
 
     def _check_series(self) -> None:
         _ = self.series.days, self.series.vegetation
-        self.series.check_units(KINDS[self.options.metric].units)
+        KINDS[self.options.metric].refuse_units(self.series.variable, self.series.units, self.view.name)
 
     def _check_reference(self) -> None:
         past = self.past_series

@@ -19,12 +19,20 @@ from numpy.typing import NDArray
 from compute.metrics.options import MetricOptions
 from compute.seasons.years import Years
 from cube.axes import EPOCH_YEAR, Step, TimeAxis, encode
+from cube.errors import InputError, Problem
 from cube.provenance import Citation
+from cube.units import conversion
 
 Arrays = dict[str, NDArray[Any]]
 
 NO_NUMBER: Final = -32768
 """What stands for missing in int16 and int32 arrays."""
+RAIN: Final = "rain (mm d-1)"
+BETA: Final = "beta (fsmc, 0 to 1)"
+_TAKE: Final = {
+    RAIN: "take rain, in units that convert to mm d-1",
+    BETA: "take beta, such as `fsmc` of a product of the job `simulate` or `emulate`",
+}
 LONGEST_MARGIN: Final = 2
 """Years that a season may reach beyond the calendar year it is labelled with, generously."""
 
@@ -63,12 +71,23 @@ class Kind(ABC):
     name: ClassVar[str]
     units: ClassVar[str | None] = None
     """What the series must be converted to; None to take it as it is stored."""
+    of: ClassVar[str] = ""
+    """What the series is of, where it must be converted: RAIN or BETA."""
     citations: ClassVar[tuple[Citation, ...]] = ()
     beside: ClassVar[tuple[str, ...]] = ()
     """Variables without time that are read of the product `seasons`."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+
+    @classmethod
+    def refuse_units(cls, variable: str, units: str, where: str) -> None:
+        """Raises InputError for a series of another kind than the metric is of."""
+        try:
+            _ = cls.units is None or conversion(units, cls.units)
+        except ValueError:
+            what = f"{cls.name} is of {cls.of}, not of {variable} in {units}"
+            raise InputError(Problem("unit-unknown", what, where, fix=_TAKE[cls.of])) from None
 
     @property
     def options(self) -> MetricOptions:
@@ -134,7 +153,7 @@ class Kind(ABC):
         return dict(self.setting.attrs)
 
     def key(self) -> Mapping[str, Any]:
-        """What changes values besides what is read."""
+        """What changes values besides what is read. Raises SpecError for a threshold that does not fit the series."""
         return {}
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from cube.errors import SpecError
+from cube.errors import Problem, SpecError
+from cube.faults import MISSING_KEY
 from cube.options import Period, Strict
 from cube.units import measured, quantity
 
@@ -16,10 +18,11 @@ LETTERS: Final = "JFMAMJJASOND"
 MetricName = Literal["dry_days", "wet_season", "threshold_season", "soil_season", "wrsi", "ssmi"]
 
 
+_DAYS: Final = r"^(\d+) ?(d|days?)$"
+
+
 def _days(value: Any) -> Any:
-    match = re.fullmatch(r"(\d+) ?d", value) if isinstance(value, str) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        match = None
+    match = re.fullmatch(_DAYS, value) if isinstance(value, str) else None
     if not match or not int(match[1]):
         raise ValueError(f'a number of days is written with its unit, such as "10 d"; found {value!r}')
     return int(match[1])
@@ -27,7 +30,7 @@ def _days(value: Any) -> Any:
 
 DayCount = Annotated[
     int,
-    BeforeValidator(_days, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+ ?d$")]),
+    BeforeValidator(_days, json_schema_input_type=Annotated[str, Field(pattern=_DAYS)]),
     PlainSerializer(lambda value: f"{value} d", when_used="json"),
 ]
 """Whole days, from a text with its unit."""
@@ -58,20 +61,34 @@ class RuleOptions(Strict):
     """A season by fixed thresholds, for places whose farmers and services know them."""
 
     onset_from: MonthDay = Field(description="first day that may be the onset", examples=["05-01"])
-    onset_until: MonthDay = Field(description="last day that may be the onset; may lie in the next calendar year")
+    onset_until: MonthDay = Field(
+        description="last day that may be the onset; may lie in the next calendar year", examples=["08-31"]
+    )
     rain: str = Field("20 mm", description="rain that falls within `within`")
-    within: DayCount = Field(3, description="days in which `rain` falls, the onset being the last of them")
+    within: DayCount = Field(
+        "3 d", validate_default=True, description="days in which `rain` falls, the onset being the last of them"
+    )
     then_rain: str = Field("0 mm", description="rain that falls within `then_within` after these days")
     then_within: DayCount | None = Field(None, description="days in which `then_rain` falls")
     dry: str = Field("1 mm d-1", description="a day with less is dry")
     no_dry_spell: DayCount | None = Field(
-        7, description="no row of so many dry days reaches into `afterwards`; null for no such rule"
+        "7 d",
+        validate_default=True,
+        description="no row of so many dry days reaches into `afterwards`; null for no such rule",
     )
-    afterwards: DayCount = Field(30, description="days after the onset that are looked at for dry spells")
-    cessation_from: MonthDay = Field(description="first day that the season may end; may lie in the next year")
-    cessation_until: MonthDay = Field(description="last day that the season may end; may lie in the next year")
+    afterwards: DayCount = Field(
+        "30 d", validate_default=True, description="days after the onset that are looked at for dry spells"
+    )
+    cessation_from: MonthDay = Field(
+        description="first day that the season may end; may lie in the next year", examples=["09-01"]
+    )
+    cessation_until: MonthDay = Field(
+        description="last day that the season may end; may lie in the next year", examples=["12-10"]
+    )
     cessation_dry: DayCount | None = Field(
-        20, description="the season ends before the first row of so many dry days; null where a bucket ends it"
+        "20 d",
+        validate_default=True,
+        description="the season ends before the first row of so many dry days; null where a bucket ends it",
     )
     bucket: str | None = Field(
         None, description="the season ends when a bucket of so much rain is empty", examples=["60 mm"]
@@ -94,6 +111,11 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "soil_season": ("reference",),
     "wrsi": ("reference",),
     "ssmi": ("reference",),
+}
+_FIXES: Final = {
+    "reference": "add `reference: {product: ..., period: {start: ..., end: ...}}`, or `reference: self`, which shows "
+    "timing only",
+    "rule": "add `rule: sivakumar_1988`, or another one, or a section with thresholds of your own",
 }
 
 
@@ -138,13 +160,18 @@ class MetricOptions(Strict):
         description="dry_days: the limit is this percentile of the reference, of each day of the year and cell",
     )
     window: DayCount = Field(
-        15, description="dry_days with `percentile`: days before and after that are pooled with each day of the year"
+        "15 d",
+        validate_default=True,
+        description="dry_days with `percentile`: days before and after that are pooled with each day of the year",
     )
-    spell: DayCount = Field(5, description="dry_days: least length of a run that is counted in `dry_spells`")
+    spell: DayCount = Field(
+        "5 d", validate_default=True, description="dry_days: least length of a run that is counted in `dry_spells`"
+    )
     starts: MonthDay = Field(
         "01-01",
         description="dry_days, wrsi: first day of the years that are counted, the first of a month; southern seasons "
         "want 07-01, since calendar years cut them in two",
+        examples=["07-01"],
     )
     months: tuple[str, ...] = Field(
         (),
@@ -155,12 +182,16 @@ class MetricOptions(Strict):
         "1 mm d-1", description="wet_season: cells whose daily rain varies less (standard deviation) have no season"
     )
     spread: DayCount = Field(
-        45, description="wet_season: largest standard deviation of onset in the reference; beyond it there is no season"
+        "45 d",
+        validate_default=True,
+        description="wet_season: largest standard deviation of onset in the reference; beyond it there is no season",
     )
     rule: Literal["sivakumar_1988", "stern_1981", "fews"] | RuleOptions | None = Field(
         None, description="threshold_season: a set of thresholds from the literature, or a section of your own"
     )
-    run: DayCount = Field(10, description="soil_season: days in a row that begin and end the season")
+    run: DayCount = Field(
+        "10 d", validate_default=True, description="soil_season: days in a row that begin and end the season"
+    )
     seasons: str | None = Field(
         None,
         description="wrsi: product of the metric wet_season or soil_season, whose climatological seasons are averaged "
@@ -169,53 +200,75 @@ class MetricOptions(Strict):
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
-        known = _KEYS[self.metric]
-        strange = sorted(self.model_fields_set - known - _COMMON)
-        if strange:
-            raise ValueError(
-                f"{', '.join(strange)}: not an option of {self.metric}; it takes {', '.join(sorted(known))}"
-            )
-        lacking = [name for name in _NEEDED.get(self.metric, ()) if getattr(self, name) is None]
-        if lacking:
-            raise ValueError(f"{self.metric} needs {' and '.join(lacking)}")
-        if self.metric == "dry_days":
-            if (self.threshold is None) == (self.percentile is None):
-                raise ValueError("dry_days needs either `threshold` or `percentile`")
-            if (self.percentile is None) != (self.reference is None):
-                raise ValueError("`percentile` and `reference` belong together")
-        if self.starts[3:] != "01":
-            raise ValueError(f"`starts` is the first of a month, found {self.starts}")
-        if self.seasons and (self.months or "starts" in self.model_fields_set):
-            raise ValueError("give either `seasons`, or `months` and `starts`")
-        for name in self.months:
-            months_of(name)
-            if (months_of(name)[0] - self.first_month) % 12 + len(name) > 12:
-                raise ValueError(f"{name} is cut by the years, which start on {self.starts}; give another `starts`")
-        if len(set(self.months)) < len(self.months):
-            raise ValueError("`months` names the same months twice")
-        self._measures()
+        problems = [*self._strange_keys(), *self._lacking_keys(), *self._unfit_parts(), *self._unfit_quantities()]
+        if problems:
+            raise ValueError(*problems)
         return self
 
-    def _measures(self) -> None:
+    def _strange_keys(self) -> Iterator[Problem]:
+        known = _KEYS[self.metric]
+        for name in sorted(self.model_fields_set - known - _COMMON):
+            what = f"not an option of {self.metric}; it takes {', '.join(sorted(known))}"
+            yield Problem("spec-value", what, name, fix="leave it out")
+
+    def _lacking_keys(self) -> Iterator[Problem]:
+        for name in _NEEDED.get(self.metric, ()):
+            if getattr(self, name) is None:
+                yield Problem(MISSING_KEY, f"{self.metric} needs `{name}`", name, fix=_FIXES[name])
+        if self.metric != "dry_days":
+            return
+        if self.threshold is None and self.percentile is None:
+            fix = "add `threshold: 1 mm d-1`, or `percentile` and `reference`"
+            what = "dry_days needs either `threshold` or `percentile`"
+            yield Problem(MISSING_KEY, what, "threshold or percentile", fix=fix)
+        elif self.threshold is not None and self.percentile is not None:
+            what = "dry_days needs either `threshold` or `percentile`, found both"
+            yield Problem("spec-value", what, "percentile", fix="leave one of them out")
+        if self.percentile is not None and self.reference is None:
+            yield Problem(
+                MISSING_KEY, "`percentile` and `reference` belong together", "reference", fix=_FIXES["reference"]
+            )
+        elif self.percentile is None and self.reference is not None:
+            what = "`percentile` and `reference` belong together"
+            yield Problem(MISSING_KEY, what, "percentile", fix="add `percentile:`, or leave `reference` out")
+
+    def _unfit_parts(self) -> Iterator[Problem]:
+        """Of the years and their parts."""
+        if self.starts[3:] != "01":
+            yield Problem("spec-value", f"`starts` is the first of a month, found {self.starts}", "starts")
+        if self.seasons and (self.months or "starts" in self.model_fields_set):
+            yield Problem("spec-value", "give either `seasons`, or `months` and `starts`", "seasons")
+        for name in self.months:
+            try:
+                first = months_of(name)[0]
+            except ValueError as error:
+                yield Problem("spec-value", str(error), "months")
+                continue
+            if (first - self.first_month) % 12 + len(name) > 12:
+                what = f"{name} is cut by the years, which start on {self.starts}; give another `starts`"
+                yield Problem("spec-value", what, "months")
+        if len(set(self.months)) < len(self.months):
+            yield Problem("spec-value", "`months` names the same months twice", "months")
+
+    def _unfit_quantities(self) -> Iterator[Problem]:
         """Quantities must be of the right kind; that of `threshold` of dry_days hangs on the input."""
-        wanted = {"missing": "1", "arid": "mm d-1"}
-        if self.metric == "soil_season":
-            wanted["threshold"] = "1"
-        for name, unit in wanted.items():
-            _measured(getattr(self, name), unit, name)
-        if self.threshold is not None and self.metric == "dry_days":
-            _measured(self.threshold, None, "threshold")
-        if not 0 <= self.missing_share < 1:
-            raise ValueError(f"missing is 0 % or more and less than 100 %, found {self.missing!r}")
+        given: list[tuple[str, str | None, str | None]] = [
+            ("missing", self.missing, "1"),
+            ("arid", self.arid, "mm d-1"),
+            ("threshold", self.threshold, "1" if self.metric == "soil_season" else None),
+        ]
         if isinstance(self.rule, RuleOptions):
-            for name, unit in (
-                ("rain", "mm"),
-                ("then_rain", "mm"),
-                ("dry", "mm d-1"),
-                ("bucket", "mm"),
-                ("demand", "mm d-1"),
-            ):
-                _measured(getattr(self.rule, name), unit, name)
+            units = {"rain": "mm", "then_rain": "mm", "dry": "mm d-1", "bucket": "mm", "demand": "mm d-1"}
+            given += [(f"rule.{name}", getattr(self.rule, name), unit) for name, unit in units.items()]
+        for name, value, unit in given:
+            try:
+                if value is not None:
+                    found = measured(value, name)[0] if unit is None else quantity(value, unit, name)
+                    if name == "missing" and not 0 <= found < 1:
+                        what = f"missing is 0 % or more and less than 100 %, found {value!r}"
+                        yield Problem("spec-value", what, name)
+            except SpecError as error:
+                yield from error.problems
 
     @property
     def missing_share(self) -> float:
@@ -224,15 +277,3 @@ class MetricOptions(Strict):
     @property
     def first_month(self) -> int:
         return int(self.starts[:2])
-
-
-def _measured(value: str | None, unit: str | None, where: str) -> None:
-    if value is None:
-        return
-    try:
-        if unit is None:
-            measured(value, where)
-        else:
-            quantity(value, unit, where)
-    except SpecError as error:
-        raise ValueError(*error.problems) from None

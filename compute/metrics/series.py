@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
@@ -22,6 +22,8 @@ from cube.units import conversion
 PFT = "pft"
 LAND = 0.5
 """Least land fraction of a cell that has numbers."""
+FEW_YEARS: Final = 10
+"""A reference of fewer years is spoken of: 30 are usual, and spreads and tails of a few mean little."""
 Values = NDArray[np.float32]
 
 
@@ -166,6 +168,15 @@ def reference_days(daily: TimeAxis, period: Period | None, where: str) -> TimeAx
             )
         )
     return axis
+
+
+def told_reference(past: TimeAxis) -> dict[str, str]:
+    """Attributes that tell of which days a reference is, and that they are few."""
+    found = {"reference_period": f"{past.text(0)} to {past.text(-1)}"}
+    years = past.date(past.count).year - past.date(0).year
+    if years < FEW_YEARS:
+        found["reference_note"] = f"reference of {years} year{'s' * (years > 1)}; 30 are usual"
+    return found
 
 
 def land_view(view: ProductView) -> str:

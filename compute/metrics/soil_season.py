@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays, Made, counted, retained
+from compute.metrics.kind import BETA, Arrays, Made, counted, retained
 from compute.metrics.seasonal import SeasonalKind
 from compute.seasons.reasons import flag_attrs
 from cube.units import quantity
@@ -24,6 +24,7 @@ class SoilSeason(SeasonalKind):
 
     name: ClassVar[str] = "soil_season"
     units: ClassVar[str | None] = "1"
+    of: ClassVar[str] = BETA
 
     @property
     def threshold(self) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays
+from compute.metrics.kind import RAIN, Arrays
 from compute.metrics.options import RuleOptions
 from compute.metrics.seasonal import SeasonalKind
 from cube.provenance import Citation
@@ -70,6 +70,7 @@ class ThresholdSeason(SeasonalKind):
 
     name: ClassVar[str] = "threshold_season"
     units: ClassVar[str | None] = "mm d-1"
+    of: ClassVar[str] = RAIN
     seasons = 1
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays, Made, counted, retained
+from compute.metrics.kind import RAIN, Arrays, Made, counted, retained
 from compute.metrics.seasonal import SeasonalKind
 from compute.seasons.reasons import flag_attrs
 from cube.provenance import Citation
@@ -33,6 +33,7 @@ class WetSeason(SeasonalKind):
 
     name: ClassVar[str] = "wet_season"
     units: ClassVar[str | None] = "mm d-1"
+    of: ClassVar[str] = RAIN
     citations: ClassVar[tuple[Citation, ...]] = (DUNNING, LIEBMANN)
 
     @property

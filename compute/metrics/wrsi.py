@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from compute.metrics.kind import Arrays, Made, YearlyKind, retained
+from compute.metrics.kind import BETA, Arrays, Made, YearlyKind, retained
 from compute.metrics.parts import Parts
 from compute.metrics.seasonal import SEASON
 from compute.seasons.reasons import MISSING
@@ -32,6 +32,7 @@ class Wrsi(YearlyKind):
 
     name: ClassVar[str] = "wrsi"
     units: ClassVar[str | None] = "1"
+    of: ClassVar[str] = BETA
     citations: ClassVar[tuple[Citation, ...]] = (ALERT,)
     beside: ClassVar[tuple[str, ...]] = ("season_start", "season_end")
 

@@ -45,7 +45,8 @@ class SampleOptions(Strict):
     seed: int = Field(0, ge=0, description="which cells of a class are taken")
     pft: int = Field(4, ge=1, description="vegetation whose beta is the target, as `pft` counts them; 4 is C4 grass")
     every: Duration = Field(
-        5 * 86400.0,
+        "5 d",
+        validate_default=True,
         description="distance of the days that are taken: neighbouring days tell almost the same",
         examples=["5 d"],
     )

@@ -175,6 +175,37 @@ def test_committed_files_are_up_to_date() -> None:
         assert (DOCS / name).read_text(encoding="utf-8") == text, f"run `python -m batch.reference docs/` for {name}"
 
 
+def test_default_of_the_page_is_refused_when_it_is_written() -> None:
+    from batch.jobs import OPTIONS
+
+    schema = json_schema(OPTIONS)
+    sections = {**schema["$defs"], "": schema}
+    count = 0
+    for name, section in sections.items():
+        for key, part in section.get("properties", {}).items():
+            # A key that may be left out need not be one that null can be written for.
+            if part.get("default") is not None:
+                validator = jsonschema.Draft202012Validator({**part, "$defs": schema["$defs"]})
+                assert validator.is_valid(part["default"]), (name, key, part["default"])
+                count += 1
+    assert count > 50
+
+
+def test_days_in_words_are_marked_as_wrong_while_one_writes() -> None:
+    from batch.jobs import OPTIONS
+
+    days = json_schema(OPTIONS)["$defs"]["job-metric"]["properties"]["spell"]
+    accepted = [text for text in ("5 d", "5 days", "1 day", "5", 5, "5 h") if _valid(days, text)]
+    assert accepted == ["5 d", "5 days", "1 day"]
+    every = json_schema(OPTIONS)["$defs"]["job-sample"]["properties"]["every"]
+    accepted = [text for text in ("5 d", "5 days", "120 hours", "5", "5 weeks") if _valid(every, text)]
+    assert accepted == ["5 d", "5 days", "120 hours"]
+
+
+def _valid(part: dict[str, object], value: object) -> bool:
+    return jsonschema.Draft202012Validator(part).is_valid(value)
+
+
 def test_examples_agree_with_the_schema() -> None:
     from batch.jobs import OPTIONS
 

@@ -488,7 +488,11 @@ def test_validator_that_raises_a_spec_error_is_heard(spec_file: Path, load: Load
     spec_file.write_text("title: a\nstore: b\nproducts:\n  x:\n    job: soil\n    collection: C\n    depth: 3 K\n")
     with pytest.raises(SpecError) as caught:
         load_spec(spec_file, {"soil": Options})
-    assert [problem.code for problem in caught.value.problems] == ["unit-unknown", "spec-name"]
+    found = [(problem.where.rpartition("/")[2], problem.code) for problem in caught.value.problems]
+    assert found == [
+        ("cube.yaml:6 products.x.collection", "spec-name"),
+        ("cube.yaml:7 products.x.depth", "unit-unknown"),
+    ]
 
 
 _sections = st.sampled_from(

@@ -13,8 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.yaml_lines import MAX_BYTES, Document, KeyPath, read_yaml
+from batch.yaml_lines import MAX_BYTES, Document, read_yaml
 from cube.errors import Problem, SpecError
+from cube.wording import KeyPath
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +223,7 @@ def test_metric_of_what_does_not_fit_is_made(tmp_path: Path, code: str) -> None:
 
 WRONG = {
     "not an option of wet_season": "wet_season, input: rain, reference: self, threshold: 1 mm d-1",
-    "needs reference": "wet_season, input: rain",
+    "needs `reference`": "wet_season, input: rain",
     "needs either": "dry_days, input: rain",
     "belong together": "dry_days, input: rain, percentile: 20",
     "has no unit": "dry_days, input: rain, threshold: '1'",
@@ -241,6 +243,31 @@ def test_option_that_does_not_belong_is_taken(tmp_path: Path, told: str) -> None
 
 def test_flag_without_a_meaning() -> None:
     assert len(MEANINGS) == len(set(MEANINGS)) == 11
+
+
+def test_flag_is_not_in_the_table_of_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    table = page[page.index("| flag | meaning |") :].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(MEANINGS)
+
+
+def test_short_reference_or_the_source_of_dry_days_is_not_told(tmp_path: Path) -> None:
+    toy.archive(tmp_path)
+    products = WET.replace("2010", "2002") + (
+        "  dry: {job: metric, collection: metrics, metric: dry_days, input: rain, threshold: 1 mm d-1}\n"
+    )
+    outcome = toy.built(tmp_path, products)
+    assert not outcome.failed, outcome.failed
+    folder = tmp_path / "cube" / "metrics"
+    item = json.loads((folder / "wet" / "wet.json").read_text())
+    assert "Reference of 2 years; 30 are usual." in item["properties"]["cic:notes"]
+    wet = toy.opened(tmp_path)["wet"]
+    for name in ("onset", "length", "onset_spread", "season_flag"):
+        assert wet[name].attrs["reference_note"] == "reference of 2 years; 30 are usual"
+    page = (Path(__file__).parents[3] / "docs" / "metrics" / "dry-days.md").read_text(encoding="utf-8")
+    (doi,) = re.findall(r"doi:(10\.\S+[^\s.])", page)
+    dry = json.loads((folder / "dry" / "dry.json").read_text())
+    assert doi in json.dumps(dry["properties"])
 
 
 def test_year_that_is_over_loses_its_provisional_numbers_and_is_refused(tmp_path: Path) -> None:
