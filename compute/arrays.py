@@ -41,6 +41,12 @@ def days_of(series: xr.DataArray) -> TimeAxis:
         raise InputError(
             _unusable(series, "its times are no dates of a known calendar", "decode them: `xarray.decode_cf`")
         ) from None
+    if series["time"].isnull().any():
+        raise InputError(_unusable(series, "some of its times are missing", "drop them, and give all days"))
+    reserved = {"season", "months", "month", "day_of_year"} & set(map(str, series.dims))
+    if reserved:
+        name = ", ".join(sorted(reserved))
+        raise InputError(_unusable(series, f"its dimension {name} has a name that metrics use", "rename it"))
     years, months, day = (np.asarray(each.values, np.int64) for each in (dates.year, dates.month, dates.day))
     numbers = (years - EPOCH_YEAR) * 12 + months - 1
     unique, place = np.unique(numbers, return_inverse=True)

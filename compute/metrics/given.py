@@ -77,6 +77,7 @@ def past_of(data: xr.DataArray, days: TimeAxis, reference: Reference) -> Past:
                 "cells-differ", f"the reference has {dict(old.sizes)}, the data {sizes}", "reference", fix="cut both"
             )
         )
+    old = _on_cells_of(data, old)
     axis = reference_days(own, period, "reference")
     start = axis.first - own.first
     series = old.transpose("time", *(dim for dim in data.dims if dim != "time")) if old is not data else data
@@ -85,6 +86,26 @@ def past_of(data: xr.DataArray, days: TimeAxis, reference: Reference) -> Past:
         attrs["reference"] = "self: timing only, a change of the mean is hidden"
     told = f"{name} {axis.text(0)} to {axis.text(-1)}"
     return Past(axis, series.isel(time=slice(start, start + axis.count)), told, attrs)
+
+
+def _on_cells_of(data: xr.DataArray, old: xr.DataArray) -> xr.DataArray:
+    """The reference with its cells in the data's order. Raises InputError where they are other ones."""
+    for dim in (dim for dim in data.dims if dim != "time" and dim in data.indexes and dim in old.indexes):
+        ours, theirs = data.indexes[dim], old.indexes[dim]
+        if ours.equals(theirs):
+            continue
+        if not ours.is_unique or not theirs.is_unique or not ours.isin(theirs).all():
+            raise InputError(
+                Problem(
+                    "cells-differ",
+                    f"the {dim} of the reference are not those of the data",
+                    "reference",
+                    "values of one place would be compared with those of another",
+                    f"bring both to the same {dim}",
+                )
+            )
+        old = old.sel({dim: ours})
+    return old
 
 
 def _is_period(reference: object) -> TypeGuard[tuple[int, int]]:

@@ -15,7 +15,7 @@ from compute.caveats import TEMPERATURE_ONLY, TEMPERATURE_PET
 from compute.metrics.kind import Arrays, Kind, Made, Setting
 from compute.metrics.kinds import KINDS
 from compute.metrics.options import MetricOptions, ReferenceOptions
-from compute.metrics.series import Series, Values, land_view, masked, reference_days, told_reference
+from compute.metrics.series import Series, Values, land_factor, masked, reference_days, told_reference
 from compute.places import refuse_other_cells
 from cube.axes import TimeAxis, same_calendar
 from cube.blockjob import OWN, BlockJob
@@ -38,7 +38,7 @@ class MetricJob(BlockJob):
     """Numbers of years or months; where there is a reference, what is taken from it is made first and published too."""
 
     name: ClassVar[str] = "metric"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     Options: ClassVar[type[MetricOptions]] = MetricOptions
     options: MetricOptions
     memory_factor: ClassVar[float] = 2.5
@@ -148,7 +148,7 @@ class MetricJob(BlockJob):
     def _check_land(self) -> None:
         if self.options.land_fraction:
             view = self.inputs[self.options.land_fraction]
-            land_view(view)
+            land_factor(view)
             refuse_other_cells([self.view, view])
 
     def _check_seasons(self) -> None:
@@ -296,7 +296,7 @@ class MetricJob(BlockJob):
         if not self.options.land_fraction:
             return values
         land = data[self.options.land_fraction]["land_fraction"].transpose(*self.series.space).values
-        return masked(values, land)
+        return masked(values, land * land_factor(self.inputs[self.options.land_fraction]))
 
     def _fixed(self, data: Mapping[str, xr.Dataset]) -> Arrays:
         if not self.options.seasons:

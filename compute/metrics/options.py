@@ -21,10 +21,19 @@ MetricName = Literal["dry_days", "wet_season", "threshold_season", "soil_season"
 _DAYS: Final = r"^(\d+) ?(d|days?)$"
 
 
+SHORTEST_YEAR: Final = 360
+MOST: Final = 366
+"""Days; no window, spell or run of a metric is longer than a year."""
+SLACK: Final = 1e-9
+"""Of a share of days: a limit that is a whole number of days is not lost to rounding."""
+
+
 def _days(value: Any) -> Any:
     match = re.fullmatch(_DAYS, value) if isinstance(value, str) else None
     if not match or not int(match[1]):
         raise ValueError(f'a number of days is written with its unit, such as "10 d"; found {value!r}')
+    if len(match[1]) > 9 or int(match[1]) > MOST:
+        raise ValueError(f"at most {MOST} days, found {value!r}")
     return int(match[1])
 
 
@@ -94,6 +103,18 @@ class RuleOptions(Strict):
         None, description="the season ends when a bucket of so much rain is empty", examples=["60 mm"]
     )
     demand: str = Field("5 mm d-1", description="what empties the bucket")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        problems = []
+        if self.then_within is None and "then_rain" in self.model_fields_set:
+            problems.append(Problem(MISSING_KEY, "`then_rain` needs `then_within`", "then_within", fix="add both"))
+        if self.cessation_dry is None and self.bucket is None:
+            what = "no season would end: neither `cessation_dry` nor `bucket` is given"
+            problems.append(Problem(MISSING_KEY, what, "cessation_dry or bucket", fix="give one of them"))
+        if problems:
+            raise ValueError(*problems)
+        return self
 
 
 _KEYS: Final[dict[str, frozenset[str]]] = {
@@ -247,6 +268,9 @@ class MetricOptions(Strict):
             if (first - self.first_month) % 12 + len(name) > 12:
                 what = f"{name} is cut by the years, which start on {self.starts}; give another `starts`"
                 yield Problem("spec-value", what, "months")
+        if self.percentile is not None and 2 * self.window + 1 > SHORTEST_YEAR:
+            what = f"days before and after would be more than a year: {self.window} d"
+            yield Problem("spec-value", what, "window", fix="give 179 d or less")
         if len(set(self.months)) < len(self.months):
             yield Problem("spec-value", "`months` names the same months twice", "months")
 
@@ -267,12 +291,15 @@ class MetricOptions(Strict):
                     if name == "missing" and not 0 <= found < 1:
                         what = f"missing is 0 % or more and less than 100 %, found {value!r}"
                         yield Problem("spec-value", what, name)
+                    if name.startswith("rule.") and found < 0:
+                        yield Problem("spec-value", f"an amount of 0 or more is wanted, found {value!r}", name)
             except SpecError as error:
                 yield from error.problems
 
     @property
     def missing_share(self) -> float:
-        return quantity(self.missing, "1", "missing")
+        """Largest share of the days that may be missing, a little more for what rounding takes."""
+        return quantity(self.missing, "1", "missing") + SLACK
 
     @property
     def first_month(self) -> int:

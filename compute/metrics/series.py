@@ -179,14 +179,24 @@ def told_reference(past: TimeAxis) -> dict[str, str]:
     return found
 
 
-def land_view(view: ProductView) -> str:
-    """The variable that tells the land fraction. Raises InputError where there is none."""
+def land_factor(view: ProductView) -> float:
+    """What the product's `land_fraction` is multiplied with to be a share. Raises InputError where it is none."""
     if "land_fraction" not in view.template.arrays:
         names = ", ".join(sorted(view.template.arrays))
         raise InputError(
             Problem("variable-unknown", f"has {names}, not land_fraction", view.name, fix="name another product")
         )
-    return "land_fraction"
+    units = str(view.template.arrays["land_fraction"].attrs.get("units", "1"))
+    try:
+        factor, offset = conversion(units, "1")
+    except ValueError as error:
+        raise InputError(
+            Problem(
+                "unit-unknown", f"land_fraction: {error}", view.name, "land and sea would be mixed up", "give it in 1"
+            )
+        ) from None
+    assert offset == 0.0
+    return factor
 
 
 def masked(values: Values, land: NDArray[Any]) -> Values:

@@ -92,10 +92,8 @@ class ThresholdSeason(SeasonalKind):
         from compute.seasons.fixed import Rule
 
         chosen, length = self.chosen, self.years.length
-        first = _offset(chosen.onset_from, length)
-        until, begins, ends = (
-            _offset(each, length) for each in (chosen.onset_until, chosen.cessation_from, chosen.cessation_until)
-        )
+        names = ("onset_from", "onset_until", "cessation_from", "cessation_until")
+        first, until, begins, ends = (_offset(getattr(chosen, name), length) for name in names)
         until += length * (until < first)
         begins += length * (begins < first)
         while ends < begins:
@@ -147,6 +145,7 @@ class ThresholdSeason(SeasonalKind):
 
 
 def _offset(month_day: str, length: int) -> int:
-    """Days from 1 January of a date such as 05-01."""
+    """Days from 1 January of a date such as 05-01; a day that the month lacks is its last one, 29 February too."""
     month, day = (int(part) for part in month_day.split("-"))
-    return (30 * (month - 1) if length == 360 else MONTHS[month - 1]) + day - 1
+    starts = tuple(range(0, 361, 30)) if length == 360 else (*MONTHS, 365)
+    return min(starts[month - 1] + day, starts[month]) - 1

@@ -15,6 +15,7 @@ from compute.metrics.seasonal import SEASON
 from compute.seasons.reasons import MISSING
 from compute.seasons.years import Years
 from cube.axes import EPOCH_YEAR, TimeAxis
+from cube.errors import InputError, Problem
 from cube.provenance import Citation
 
 ALERT = Citation(
@@ -92,7 +93,18 @@ class Wrsi(YearlyKind):
         }
 
     def key(self) -> dict[str, Any]:
+        if not self.by_season and self.setting.past is not None:
+            try:
+                _ = self._past_parts.years
+            except ValueError as error:
+                fix = "give a longer reference, or another `starts`"
+                raise InputError(Problem("no-whole-period", str(error), "reference", fix=fix)) from None
         return {"missing": self.options.missing_share, **self.parts.key()}
+
+    @property
+    def _past_parts(self) -> Parts:
+        assert self.setting.past is not None
+        return Parts(self.setting.past, self.options.first_month, self.options.months)
 
     def reads(self, start: int, stop: int) -> slice:
         if not self.by_season:
@@ -108,7 +120,7 @@ class Wrsi(YearlyKind):
             first, last = years.whole
             means = self._seasons(values, years, range(first, last + 1), fixed)
         else:
-            parts = Parts(past, self.options.first_month, self.options.months)
+            parts = self._past_parts
             edges = parts.edges(0, parts.years.count)
             means = self._means(values, edges)
         with np.errstate(invalid="ignore"):

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from compute.coverage import Coverage, coverages
-from compute.metrics.series import land_view
+from compute.metrics.series import land_factor
 from compute.places import refuse_other_cells
 from compute.regions import AR6, Regions, ar6, geojson
 from compute.summarise.averaging import averages
@@ -99,7 +99,7 @@ class SummariseJob(BlockJob):
         if self.options.land_fraction:
             try:
                 land = self.inputs[self.options.land_fraction]
-                land_view(land)
+                land_factor(land)
                 refuse_other_cells([view, land])
             except CubeError as error:
                 yield from error.problems
@@ -185,7 +185,8 @@ class SummariseJob(BlockJob):
         flat = array.values.reshape(int(np.prod(rows)), -1)
         land = None
         if self.options.land_fraction:
-            land = data[self.options.land_fraction]["land_fraction"].transpose(*space).values.ravel().astype(np.float64)
+            stored = data[self.options.land_fraction]["land_fraction"].transpose(*space).values.ravel()
+            land = stored.astype(np.float64) * land_factor(self.inputs[self.options.land_fraction])
         fill = self.view.template.arrays[variable].fill
         found = {held: np.full((len(flat), len(self.regions)), np.nan) for held in arrays_of(variable)}
         for at, part in enumerate(self._parts[1]):

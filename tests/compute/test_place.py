@@ -100,3 +100,57 @@ def test_nearest_is_not_the_nearest() -> None:
         km = np.where(valid, 6371 * np.arccos(np.clip(cosine, -1, 1)), np.inf)
         found = nearest(place, lat, lon, valid)
         assert abs(found.km - km.min()) < 1e-3
+
+
+def everywhere(step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centres of a grid of the whole earth."""
+    rows, columns = np.arange(-90 + step / 2, 90, step), np.arange(-180 + step / 2, 180, step)
+    lat, lon = np.meshgrid(rows, columns, indexing="ij")
+    return lat.ravel(), lon.ravel()
+
+
+@pytest.mark.parametrize("step", [1.0, 2.5])
+@pytest.mark.parametrize("place", [(71.0, 25.8), (78.95, 15.6), (71.0001, 25.01), (88.99, 0.02), (0.99, 0.99)])
+def test_place_inside_a_narrow_cell_is_too_far(place: tuple[float, float], step: float) -> None:
+    found = nearest(place, *everywhere(step), np.ones(int(180 / step * 360 / step), np.bool_))
+    assert abs(found.lat - place[0]) <= step / 2
+    assert abs(found.lon - place[1]) <= step / 2
+
+
+def test_land_points_towards_the_pole_are_too_narrow() -> None:
+    # Every cell north of 60 but one is land: the rows are no rectangle.
+    lat, lon = everywhere(1.0)
+    kept = (lat > 60) & ~((lat == 70.5) & (lon == 0.5))
+    found = nearest((78.95, 15.6), lat[kept], lon[kept], np.ones(kept.sum(), np.bool_))
+    assert (found.lat, found.lon) == (78.5, 15.5)
+
+
+ONE = (np.array([9.0]), np.array([7.0]), np.array([True]))
+
+
+@pytest.mark.parametrize(("degrees", "near"), [(0.0, True), (1.49, True), (1.51, False), (40.0, False)])
+def test_single_cell_stands_for_the_whole_earth(degrees: float, near: bool) -> None:
+    if near:
+        # One degree of a meridian is 111.195 km on a sphere of 6371 km.
+        assert nearest((9.0 + degrees, 7.0), *ONE).km == pytest.approx(111.195 * degrees, abs=0.01)
+        return
+    with pytest.raises(InputError, match="place-too-far"):
+        nearest((9.0 + degrees, 7.0), *ONE)
+    with pytest.raises(InputError, match="place-too-far"):
+        nearest((51.5, -0.1), *ONE)
+
+
+def test_land_points_far_apart_stand_for_all_between_them() -> None:
+    lats, lons = np.array([9.0, 51.0, -30.0]), np.array([7.0, 0.0, 20.0])
+    valid = np.ones(3, np.bool_)
+    assert nearest((10.0, 7.0), lats, lons, valid).position == 0
+    with pytest.raises(InputError, match="place-too-far"):
+        nearest((12.0, 7.0), lats, lons, valid)
+
+
+def test_row_of_cells_is_as_high_as_its_cells_are_narrow() -> None:
+    lons = np.arange(0.0, 30.0)
+    lats = np.full(30, 71.0)
+    assert nearest((71.5, 10.5), lats, lons, np.ones(30, np.bool_)).lat == 71.0
+    with pytest.raises(InputError, match="place-too-far"):
+        nearest((72.6, 10.0), lats, lons, np.ones(30, np.bool_))

@@ -16,7 +16,7 @@ from compute.export.exporting import export
 from compute.export.reading import Reader
 from cube.axes import Step, TimeAxis
 from cube.catalogue import Cube
-from cube.errors import IntegrityError, SpecError, StoreError, WriteError
+from cube.errors import IntegrityError, RequestError, SpecError, StoreError, WriteError
 from stac.serving import serve
 from tests.compute.notebook.products import SPEC, Toy, built, grid
 from tests.s3_server import S3Server
@@ -69,6 +69,71 @@ def test_unwritable_folder_ends_in_a_traceback(cube: Cube, suffix: str) -> None:
     with pytest.raises(WriteError) as refused:
         export(cube, "seasons", Path(f"/proc/a{suffix}"))
     assert [each.code for each in refused.value.problems] == ["store-io"]
+
+
+def links(source: Any, target: Any) -> None:
+    """Of a file system that has none."""
+    raise OSError(95, "operation not supported")
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("suffix", [".nc", ".csv"])
+def test_file_that_appears_meanwhile_is_replaced(
+    cube: Cube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, linked: bool
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    if not linked:
+        monkeypatch.setattr(os, "link", links)
+
+    def others(done: int, total: int) -> None:
+        path.write_text("mine")
+
+    with pytest.raises(RequestError) as refused:
+        export(cube, "seasons", path, progress=others)
+    assert [each.code for each in refused.value.problems] == ["export-target"]
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+    export(cube, "seasons", path, progress=others, overwrite=True)
+    assert path.read_bytes() != b"mine"
+
+
+def test_folder_without_links_gets_no_file(cube: Cube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", links)
+    export(cube, "seasons", tmp_path / "a.csv")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_link_to_nothing_is_replaced_without_being_asked(cube: Cube, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.symlink_to(tmp_path / "none")
+    with pytest.raises(RequestError):
+        export(cube, "seasons", path)
+    assert path.is_symlink()
+
+
+def test_closed_folder_ends_in_a_traceback(cube: Cube, tmp_path: Path) -> None:
+    closed, root = tmp_path / "closed", os.geteuid() == 0
+    closed.mkdir()
+    closed.chmod(0)
+    try:
+        if root:
+            os.seteuid(65534)
+        with pytest.raises(WriteError) as refused:
+            export(cube, "seasons", closed / "a.nc")
+    finally:
+        if root:
+            os.seteuid(0)
+        closed.chmod(0o700)
+    assert [each.code for each in refused.value.problems] == ["store-io"]
+
+
+@pytest.mark.parametrize("name", ["a\0.nc", "\ud800.nc"])
+def test_name_of_no_file_is_cut_or_ends_in_a_traceback(cube: Cube, tmp_path: Path, name: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        export(cube, "seasons", tmp_path / name)
+    assert [each.code for each in refused.value.problems] == ["export-target"]
+    str(refused.value).encode()
+    assert not list(tmp_path.iterdir())
 
 
 def test_name_that_is_too_long_ends_in_a_traceback(cube: Cube, tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from compute.export.asked import AskedPlace
 from compute.export.exporting import export
 from compute.notebook.explain import explain
 from cube.catalogue import Cube
@@ -77,6 +79,14 @@ def test_chosen_variable_or_period_moves_the_place(
         ({"Accra": "5.6"}, ["no latitude and longitude"]),
         ([], ["no places"]),
         ({}, ["no places"]),
+        ([(float("nan"), 0.0)], ["no latitude and longitude"]),
+        ([(0.0, float("inf"))], ["no latitude and longitude"]),
+        ([AskedPlace("a", float("nan"), 0.0)], ["no latitude and longitude"]),
+        (5, ["neither places nor a file"]),
+        ({"\ud800": (3.0, -5.0)}, ["half of a character"]),
+        ({"a\0b": (3.0, -5.0)}, ["a NUL"]),
+        ({" ": (3.0, -5.0)}, ["empty"]),
+        ("a\0b.csv", ["cannot be read"]),
     ],
 )
 def test_what_is_no_place_ends_in_a_traceback_or_exports_all(
@@ -87,15 +97,41 @@ def test_what_is_no_place_ends_in_a_traceback_or_exports_all(
     assert [each.code for each in refused.value.problems] == ["export-places"] * len(told)
     for problem, words in zip(refused.value.problems, told, strict=True):
         assert words in problem.what
+    str(refused.value).encode()
     assert not list(tmp_path.iterdir())
 
 
 def test_two_places_of_one_name_are_mixed(cube: Cube, tmp_path: Path) -> None:
-    from compute.export.asked import AskedPlace
-
     with pytest.raises(InputError) as refused:
         export(cube, "gaps", tmp_path / "a.csv", places=[AskedPlace("a", 3, -5), AskedPlace("a", 5, -5)])
     assert [each.code for each in refused.value.problems] == ["export-places"]
     found = export(cube, "gaps", tmp_path / "a.csv", places=[(3, -5), (3.0, -5.0), (3.0000004, -5)])
     assert len({each.place.name for each in found.stations}) == len(found.stations) == 2
     assert found.count == 2 * 2
+
+
+def test_number_as_a_name_ends_in_a_traceback(cube: Cube, tmp_path: Path) -> None:
+    export(cube, "gaps", tmp_path / "a.csv", places={5: (3, -5)})  # type: ignore[dict-item]
+    assert set(pd.read_csv(tmp_path / "a.csv")["place"]) == {5}
+
+
+@pytest.mark.parametrize("box", [(0.0, 1.0, 2.0), ("0", "1", "2", "3"), (), 5, "1234", (float("nan"), 0, 1, 1)])
+def test_what_is_no_box_ends_in_a_traceback_or_exports_all(cube: Cube, tmp_path: Path, box: Any) -> None:
+    with pytest.raises(InputError) as refused:
+        export(cube, "gaps", tmp_path / "a.csv", box=box)
+    assert [each.code for each in refused.value.problems] == ["export-choice"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variables", [5, [5], [["pr"]]])
+def test_what_is_no_variable_ends_in_a_traceback(cube: Cube, tmp_path: Path, variables: Any) -> None:
+    with pytest.raises(InputError) as refused:
+        export(cube, "gaps", tmp_path / "a.csv", variables=variables)
+    assert [each.code for each in refused.value.problems] == ["variable-unknown"]
+
+
+def test_box_of_an_array_and_no_variables_end_in_a_traceback(cube: Cube, tmp_path: Path) -> None:
+    found = export(cube, "gaps", tmp_path / "a.csv", box=np.array([0, -8, 4, 0]), variables=None)  # type: ignore[arg-type]
+    assert found.variables == ("pr", "tas")
+    # Latitudes 1 and 3, longitudes -7 to -1, two years.
+    assert found.count == 2 * 4 * 2

@@ -14,6 +14,7 @@ import xarray as xr
 
 from compute.export.exporting import export
 from cube.catalogue import Cube
+from cube.errors import InputError
 
 from .conftest import BAND, TRIANGLE
 
@@ -102,3 +103,22 @@ def test_region_without_cells_is_left_out_silently(cube: Cube, tmp_path: Path) -
     found = export(cube, "seasons", tmp_path / "a.csv", region=file_of(tmp_path, *features))
     assert found.empty_regions == ("Within", "Far")
     assert found.to_json()["empty_regions"] == ["Within", "Far"]
+
+
+@pytest.mark.parametrize("folder_name", ["plain", "with: colon"])
+def test_name_with_a_colon_cannot_be_chosen(cube: Cube, tmp_path: Path, folder_name: str) -> None:
+    (tmp_path / folder_name).mkdir()
+    path = file_of(tmp_path / folder_name, ("Zone: North", BAND), ("North", TRIANGLE))
+    found = export(cube, "seasons", tmp_path / "a.csv", region=f"{path}:Zone: North", variables=["onset"])
+    assert found.count > 0
+    rows = pd.read_csv(tmp_path / "a.csv")
+    assert set(rows["region"]) == {"Zone: North"}
+    assert set(rows["lat [degrees_north]"]) == {7.0}
+
+
+def test_name_that_no_file_can_hold_ends_in_a_traceback(cube: Cube, tmp_path: Path) -> None:
+    path = file_of(tmp_path, ("a\ud800", BAND), ("b\0c", TRIANGLE))
+    with pytest.raises(InputError) as refused:
+        export(cube, "seasons", tmp_path / "a.nc", region=path)
+    assert [each.code for each in refused.value.problems] == ["regions-unusable"] * 2
+    str(refused.value).encode()

@@ -196,3 +196,64 @@ def test_rule_of_the_page_is_refused_or_two_rules() -> None:
     exec(code, names)
     assert names["rule"] == yaml.load(section, yaml.BaseLoader)["rule"]
     assert set(names["mine"].data_vars) >= {"onset", "cessation", "length"}
+
+
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        (lambda: cic.metrics.threshold_season(RAIN, {**OWN, "then_rain": "9 mm"}), "then_within"),
+        (lambda: cic.metrics.threshold_season(RAIN, {**OWN, "cessation_dry": None}), "cessation_dry or bucket"),
+        (lambda: cic.metrics.threshold_season(RAIN, {**OWN, "within": "400 d"}), "rule.within"),
+        (lambda: cic.metrics.threshold_season(RAIN, {**OWN, "rain": "-1 mm"}), "rule.rain"),
+        (lambda: cic.metrics.dry_days(RAIN, percentile=20, window="200 d"), "window"),
+        (lambda: cic.metrics.dry_days(RAIN, "1 mm d-1", spell="99999999999 d"), "spell"),
+        (lambda: cic.metrics.soil_season(BETA, run="9" * 30 + " d"), "run"),
+        (lambda: cic.metrics.wrsi(BETA, starts="07-01", reference=(2001, 2001)), "reference"),
+    ],
+)
+def test_rule_that_cannot_be_followed_is_dropped_in_silence_or_fails_in_a_block(
+    call: Callable[[], Any], where: str
+) -> None:
+    assert where in "; ".join(problem.where for problem in refused(call))
+
+
+@pytest.mark.parametrize(("calendar", "asked", "meant"), [("360_day", "08-31", 239), ("noleap", "02-30", 58)])
+def test_last_day_of_a_month_is_the_first_of_the_next(calendar: str, asked: str, meant: int) -> None:
+    """Rain on one day alone: the onset is the last of three days from it on, and may be that day at the latest."""
+    time = xr.date_range("2001-01-01", periods=3600, freq="D", calendar=calendar, use_cftime=True)
+    rule = {**OWN, "onset_from": "01-01", "onset_until": asked, "no_dry_spell": None, "within": "1 d"}
+    for wet, reached in ((meant, True), (meant + 1, False)):
+        values = np.zeros((3600, 1), "f4")
+        values[wet] = 50.0
+        rain = xr.DataArray(values, {"time": time}, ("time", "cell"), name="pr", attrs={"units": "mm d-1"})
+        onset = cic.metrics.threshold_season(rain, rule)["onset"].values.ravel()[0]
+        assert (onset == wet) if reached else np.isnan(onset)
+
+
+def test_share_of_missing_days_at_its_limit_is_lost_to_rounding() -> None:
+    """27 of 150 days are just 18 %."""
+    time = xr.date_range("2001-01-01", periods=360, freq="D", calendar="360_day", use_cftime=True)
+    values = np.zeros((360, 2), "f4")
+    values[:27] = np.nan
+    values[27, 1] = np.nan
+    rain = xr.DataArray(values, {"time": time}, ("time", "cell"), attrs={"units": "mm d-1"})
+    found = cic.metrics.dry_days(rain, "1 mm d-1", months=["JFMAM"], missing="18 %")["dry_days"].values.ravel()
+    assert found[0] == 123
+    assert np.isnan(found[1])
+
+
+def test_reference_in_another_order_is_compared_cell_by_cell_or_ends_in_a_traceback() -> None:
+    data = RAIN.assign_coords(cell=[1.0, 2.0])
+    expected = cic.metrics.wet_season(data, reference=data)
+    xr.testing.assert_equal(cic.metrics.wet_season(data, reference=data.isel(cell=[1, 0])), expected)
+    problems = refused(lambda: cic.metrics.wet_season(data, reference=data.assign_coords(cell=[1.0, 2.1])))
+    assert [problem.code for problem in problems] == ["cells-differ"]
+
+
+def test_dimension_with_a_name_of_ours_ends_in_a_traceback() -> None:
+    for name in ("season", "months", "month", "day_of_year"):
+        assert [each.code for each in refused(lambda name=name: cic.metrics.ssmi(BETA.rename(cell=name)))] == [
+            "series-unusable"
+        ]
+    undated = RAIN.assign_coords(time=RAIN["time"].where(RAIN["time"].dt.day > 1))
+    assert [each.code for each in refused(lambda: cic.metrics.dry_days(undated, "1 mm d-1"))] == ["series-unusable"]

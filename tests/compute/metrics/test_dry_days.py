@@ -169,4 +169,4 @@ def test_results_change_without_a_new_revision(tmp_path):
         for y in range(4)
     ]
     assert found["dry_days"].tolist() == expected
-    assert MetricJob.revision == 2
+    assert MetricJob.revision == 3

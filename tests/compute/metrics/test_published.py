@@ -16,6 +16,7 @@ from cube.errors import CubeError, IntegrityError
 from cube.stage import Stage
 from tests.compute.metrics import toy
 from tests.compute.seasons import plain_dunning
+from tests.ingest.small_files import write
 
 REFERENCE = "reference: {product: rain, period: {start: 2001, end: 2010}}"
 WET = f"  wet: {{job: metric, collection: metrics, metric: wet_season, input: rain, {REFERENCE}}}\n"
@@ -201,6 +202,21 @@ def test_sea_has_dry_days(tmp_path: Path) -> None:
     provisional = toy.opened(tmp_path)["dry"]["provisional_dry_days"]
     assert int(provisional[0, 1, 1]) == np.count_nonzero(rain[13 * 365 + 273 :, 1, 1] < 1)
     assert np.isnan(provisional[1, 1, 1])
+
+
+def test_land_fraction_in_percent_makes_the_sea_land(tmp_path: Path) -> None:
+    toy.archive(tmp_path)
+    land = np.full((3, 4), 100.0, np.float32)
+    land[1, 2], land[1, 3] = 49.0, 51.0
+    write(tmp_path / "land.nc", land, name="land_fraction", times=None, attrs={"units": "%"})
+    product = (
+        "  dry: {job: metric, collection: metrics, metric: dry_days, input: rain, threshold: 1 mm d-1, "
+        "land_fraction: land}\n"
+    )
+    assert not toy.built(tmp_path, product).failed
+    found = toy.opened(tmp_path)["dry"]["dry_days"].load()
+    assert np.isnan(found[:, 1, 2]).all()
+    assert np.isfinite(found[:, 1, 3]).all()
 
 
 TEN = "period: {start: 2001, end: 2010}"
