@@ -206,7 +206,10 @@ class Job(ABC):
 
     def public_options(self) -> Mapping[str, Any]:
         """Options for the manifest, which everybody can read: no paths of this machine."""
-        return dict(self.options.model_dump(mode="json", exclude_defaults=True))
+        fields = type(self.options).model_fields
+        dumped = self.options.model_dump(mode="json", exclude_defaults=True)
+        # A default that is declared as text, such as "5 d", is held as a number and dumped as text again.
+        return {name: value for name, value in dumped.items() if value != fields[name].default}
 
     @abstractmethod
     def identities(self, group: Group, slices: Mapping[str, slice]) -> Sequence[str]:

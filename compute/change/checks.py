@@ -11,6 +11,7 @@ import xarray as xr
 
 from compute.change.compared import DOMAIN, Compared, years_of
 from compute.daily import DailyInput
+from compute.dates import is_date
 from compute.places import refuse_other_cells
 from cube.axes import same_calendar
 from cube.errors import CubeError, InputError, Problem
@@ -73,7 +74,7 @@ class _Checks:
             if spec is None or "time" not in spec.dims:
                 known = ", ".join(sorted(each for each, own in view.template.arrays.items() if "time" in own.dims))
                 yield Problem("variable-unknown", f"has no yearly {name}; it has {known}", view.name)
-            elif "flag_meanings" in spec.attrs or "since" in str(spec.attrs.get("units", "")) or name.endswith("_date"):
+            elif "flag_meanings" in spec.attrs or is_date(spec):
                 yield Problem(
                     "change-no-number",
                     f"{name} is a flag or a date, which have no mean",

@@ -11,6 +11,7 @@ import cftime
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.dates import encoding, is_date
 from compute.export.choice import Choice
 from compute.export.reading import Reader, Slices, pieces, steps
 from compute.export.stations import Station, cells_of
@@ -54,7 +55,7 @@ def _head(name: str, spec: ArraySpec) -> str:
 
 
 def _dated(spec: ArraySpec) -> bool:
-    return "since" in str(spec.attrs.get("units", "")) and spec.dtype.kind in "iu"
+    return is_date(spec) and spec.dtype.kind in "iu"
 
 
 def _labels(choice: Choice, dim: str) -> NDArray[Any]:
@@ -197,7 +198,7 @@ def _texts(values: NDArray[Any], spec: ArraySpec) -> Sequence[str]:
     if meanings:
         words = [meanings.get(int(each), str(each)) for each in different]
     else:
-        units, calendar = str(spec.attrs["units"]), str(spec.attrs.get("calendar", "standard"))
+        units, calendar = encoding(spec.attrs) or ("", "")
         known = ~np.isin(different, [spec.fill]) if spec.fill is not None else np.ones(len(different), bool)
         words = [_date(int(each), units, calendar) if some else "" for each, some in zip(different, known, strict=True)]
     found = np.array(words, dtype=object)[index]

@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.dates import is_date
+from compute.notebook.asked import When
 from compute.notebook.opened import CHANGE, Opened, unknown
 from compute.seasons.reasons import MEANINGS, NO_DATA
 from cube.errors import InputError, Problem
 
-When = int | str | tuple[int, int] | None
 Mask = NDArray[np.bool_]
 
 WINDOW, MODEL, SEASONS = "window", "model", ("season", "months")
+ONLY, OF_SEASONS = "1", ("onset", "cessation", "length")
+"""The number of the season where a product has one a year, and what its variables begin with."""
+WRITTEN = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2})?)?)?")
+"""Years, months, days and hours as text; less than that names several of them."""
 STATUS = "season_status"
 """Why the reference has no season."""
 FEW = 12
@@ -61,6 +66,7 @@ def choose(
 ) -> Chosen:
     """Raises InputError for choices that the product does not have, or that must be made."""
     spec = opened.arrays[variable]
+    _refuse_idle(opened, variable, season, model)
     at: dict[str, Any] = {}
     told = []
     for dim in (each for each in spec.dims if each not in (*opened.space, "time")):
@@ -89,7 +95,7 @@ def choose(
     masked = _reasons(opened, variable, {**at, "time": steps}, ~present.any(axis=0))
     if len(values) == 1:
         return Chosen(values[0], ", ".join([*told, period]), masked, {})
-    if "flag_values" in spec.attrs or "since" in str(spec.attrs.get("units", "")):
+    if "flag_values" in spec.attrs or is_date(spec):
         raise InputError(unknown(f"{variable} has no mean", opened.name, "when", ["a single year or month"]))
     count = np.count_nonzero(present, axis=0)
     total = np.where(present, values, 0.0).sum(axis=0)
@@ -101,6 +107,19 @@ def choose(
             f"Each cell's mean is of the periods that have a value: {fewest} to {count.max()} of {len(values)}."
         )
     return Chosen(mean, ", ".join([*told, f"mean of {period}"]), masked, {}, tuple(notes))
+
+
+def _refuse_idle(opened: Opened, variable: str, season: int | str | None, model: str | None) -> None:
+    """Raises InputError for choices along dimensions that a variable does not have."""
+    dims = opened.arrays[variable].dims
+    only = variable.startswith(OF_SEASONS) and str(season) == ONLY
+    problems = []
+    if season is not None and not only and not set(SEASONS) & set(dims):
+        problems.append(unknown(f"{variable} has no season {season!r}", opened.name, "season", []))
+    if model is not None and MODEL not in dims:
+        problems.append(unknown(f"{variable} has no model {model!r}", opened.name, "model", []))
+    if problems:
+        raise InputError(problems)
 
 
 def _position(opened: Opened, dim: str, name: str, asked: str | None, default: bool = False) -> int:
@@ -136,8 +155,8 @@ def _window(opened: Opened, when: When) -> int:
     labels = opened.labels(WINDOW)
     if when is None:
         return len(labels) - 1
-    years = re.findall(r"\d{4}", str(when))
-    found = [at for at, label in enumerate(labels) if label == when or (years and re.findall(r"\d{4}", label) == years)]
+    text = "-".join(map(str, when)) if isinstance(when, tuple) else str(when)
+    found = [at for at, label in enumerate(labels) if label.replace("_", "-") == text.replace("_", "-")]
     if len(found) != 1:
         raise InputError(unknown(f"it has no window {when!r}", opened.name, "when", labels))
     return found[0]
@@ -156,10 +175,11 @@ def _steps(opened: Opened, when: When) -> tuple[slice, str]:
     if isinstance(when, int):
         return opened.steps(when), f"{when}{begins}"
     if isinstance(when, str):
-        for at in range(axis.count):
-            if axis.text(at).startswith(when):
-                return (opened.steps(int(when)), when) if len(when) == 4 else (slice(at, at + 1), when)
-        raise InputError(unknown(f"it has no {when}", opened.name, "when", [f"{axis.text(0)} to {axis.text(-1)}"]))
+        found = [at for at in range(axis.count) if axis.text(at).startswith(when)] if WRITTEN.fullmatch(when) else []
+        if found:
+            return slice(found[0], found[-1] + 1), when
+        known = [f"years, or texts such as {axis.text(0)[:7]}, from {axis.text(0)} to {axis.text(-1)}"]
+        raise InputError(unknown(f"it has no {when!r}", opened.name, "when", known))
     first, last = when
     steps = slice(opened.steps(first).start, opened.steps(last).stop)
     if steps.start >= steps.stop:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from compute.change.job import ChangeJob
 from compute.nearest import Place
 from compute.notebook import inputs, telling
+from compute.notebook.asked import place_of, year_of
 from compute.notebook.lineage import members, tree
 from compute.notebook.number import At
 from compute.notebook.opened import Opened
@@ -50,6 +51,7 @@ def explain(cube: Cube, product: str, place: tuple[float, float], year: int) -> 
     Raises InputError for a place without a cell, a year that the product does not have, and products without cells or
     without time, such as changes; MissingObjectError for an unknown product.
     """
+    place, year = place_of(place), year_of(year)
     opened = Opened.with_cells(cube, product)
     if opened.time is None:
         raise InputError(_timeless(opened))

@@ -10,10 +10,9 @@ import numpy as np
 from compute.emulate.job import EmulateJob
 from compute.evaluation.job import EvaluateJob
 from compute.evaluation.structure import IN_UNITS
-from compute.nearest import Place
-from compute.notebook.number import At, Days, days_of
+from compute.notebook.days import Days, days_of, same_cell
+from compute.notebook.number import At
 from compute.notebook.opened import Opened
-from cube.errors import InputError
 
 SCORES = ("r", "rmse", "bias")
 BETA = "beta"
@@ -22,6 +21,9 @@ BETA = "beta"
 
 def days(at: At) -> Iterator[str]:
     """Of each daily input: which days the number is of, and how many of them are missing in this cell."""
+    spans = days_of(at)
+    if not spans:
+        return
     for name, fingerprint in at.members[at.opened.name].inputs:
         member = at.members[name]
         time = (member.manifest.get("extent") or {}).get("time")
@@ -34,7 +36,6 @@ def days(at: At) -> Iterator[str]:
             continue
         head = f"{name}, version {fingerprint[:12]}, {arrays[0]}:"
         replaced = f"  what follows is counted in version {str(member.published)[:12]}, which has replaced it"
-        spans = days_of(at)
         texts = [each.text(at.calendar) for each in spans]
         missing = [_missing(at, source, arrays[0], each) for each in spans]
         parts = any(each.part for each in spans)
@@ -54,7 +55,7 @@ def _missing(at: At, source: Opened, variable: str, span: Days) -> str:
     low, high = max(span.first, shift), min(span.stop, source.time.stop)
     if low >= high:
         return "it has none of these days"
-    here = _same_cell(source, at.place)
+    here = same_cell(source, at.place)
     if here is None:
         return ""
     here |= _only(source, variable, at.opened.manifest["options"])
@@ -74,7 +75,7 @@ def skill(at: At) -> Iterator[str]:
         asked = scores.manifest["options"]
         if asked["simulation"] not in at.members:
             continue
-        here = _same_cell(scores, at.place)
+        here = same_cell(scores, at.place)
         if here is None:
             continue
         lines = []
@@ -97,7 +98,7 @@ def domain(at: At) -> Iterator[str]:
         if not member.manifest or member.manifest["job"] != EmulateJob.name:
             continue
         source = Opened.of(at.cube, name)
-        here = _same_cell(source, at.place)
+        here = same_cell(source, at.place)
         if here is None or source.time is None or "out_of_domain" not in source.arrays:
             continue
         for span in days_of(at):
@@ -132,12 +133,3 @@ def _only(source: Opened, variable: str, asked: Mapping[str, Any]) -> dict[str, 
         if len(labels) == 1 or wanted in labels:
             found[dim] = labels.index(wanted) if wanted in labels else 0
     return found
-
-
-def _same_cell(other: Opened, place: Place) -> dict[str, int] | None:
-    """The cell of another product with the same centre, to a hundredth of a degree."""
-    try:
-        found, cell = other.find((place.lat, place.lon))
-    except InputError:
-        return None
-    return cell if abs(found.lat - place.lat) < 0.01 and abs(found.lon - place.lon) < 0.01 else None

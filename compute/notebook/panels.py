@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.dates import is_date
 from compute.nearest import Place
 from compute.notebook.choosing import SEASONS, several
 from compute.notebook.opened import Opened, unknown
@@ -120,7 +121,7 @@ def _yearly(opened: Opened) -> list[str]:
         name
         for name, spec in opened.arrays.items()
         if "time" in spec.dims
-        and "since" not in str(spec.attrs.get("units", ""))
+        and not is_date(spec)
         and MEANINGS[NO_DATA] not in str(spec.attrs.get("flag_meanings", "")).split()
     ]
 
@@ -130,7 +131,7 @@ def _chosen(opened: Opened, name: str, season: str) -> dict[str, int]:
     at = {}
     for dim in (each for each in opened.arrays[name].dims if each not in (*opened.space, "time")):
         labels = opened.labels(dim)
-        if len(labels) == 1:
+        if len(labels) == 1 and (dim not in SEASONS or season == FIRST_SEASON):
             at[dim] = 0
         elif dim not in SEASONS:
             raise InputError(several(opened, name, dim))
@@ -140,6 +141,8 @@ def _chosen(opened: Opened, name: str, season: str) -> dict[str, int]:
             raise InputError(unknown(what, opened.name, "season", labels))
         else:
             at[dim] = labels.index(season)
+    if season != FIRST_SEASON and not set(SEASONS) & set(opened.arrays[name].dims):
+        raise InputError(unknown(f"{name} has one season", opened.name, "season", []))
     return at
 
 

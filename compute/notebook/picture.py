@@ -13,6 +13,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from compute.notebook.asked import target_of, write
+
 DPI = 150
 SIZE = 8.0
 """Of the text, points; the footnote's is smaller."""
@@ -51,9 +53,11 @@ class Picture(Figure):
         return self.png()
 
     def write(self, path: str | Path | None) -> None:
-        """Save it as PNG where a path is given."""
-        if path is not None:
-            Path(path).write_bytes(self.png())
+        """Save it as PNG where a path is given. Raises RequestError for one that cannot be used, WriteError where it
+        cannot be written."""
+        target = target_of(path)
+        if target is not None:
+            write(target, self.png())
 
 
 def style() -> AbstractContextManager[None]:

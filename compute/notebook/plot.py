@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from compute.change.structure import OF_CHANGE
+from compute.dates import is_date
+from compute.notebook.asked import When, area_of, place_of, target_of, when_of
 from compute.notebook.caveats import footnote
 from compute.notebook.cells import cells_of
-from compute.notebook.choosing import When, choose
+from compute.notebook.choosing import choose
 from compute.notebook.colours import POSITIONS, base, scale
 from compute.notebook.mapping import drawn
 from compute.notebook.opened import CHANGE, Opened, unknown
@@ -46,13 +48,14 @@ def map(
     number, by the reason; hatched over colours are changes that should not be relied on. Cells of which nothing is
     known, such as the sea, are white.
 
-    Raises InputError for choices that the product does not have and for products without cells, MissingObjectError for
-    an unknown product.
+    Raises InputError for choices that the product does not have and for products without cells, RequestError for a path
+    that cannot be used, MissingObjectError for an unknown product, WriteError where the file cannot be written.
     """
+    when, area, path = when_of(when), area_of(area), target_of(path)
     opened = Opened.with_cells(cube, product)
     name = opened.variable(variable)
     attrs = opened.attrs(name)
-    if "since" in str(attrs.get("units", "")):
+    if is_date(opened.arrays[name]):
         fix = [each for each in POSITIONS if each in opened.arrays]
         raise InputError(
             unknown(f"{name} are dates, whose map would differ from year to year", product, "variable", fix)
@@ -98,8 +101,10 @@ def season(
     path      where it is also written as PNG
 
     At the bottom, marks show why years have no season or no number. Raises InputError for products that have nothing in
-    common, a place without a cell and choices that a product does not have, MissingObjectError for an unknown product.
+    common, a place without a cell and choices that a product does not have, RequestError for a path that cannot be
+    used, MissingObjectError for an unknown product, WriteError where the file cannot be written.
     """
+    place, path = place_of(place), target_of(path)
     names = [products] if isinstance(products, str) else list(products)
     if not names:
         raise InputError(unknown("no product is named", "plot.season", "products", list(cube)))

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from compute.coverage import Coverage, coverages
+from compute.dates import is_date
 from compute.metrics.series import land_factor
 from compute.places import refuse_other_cells
 from compute.regions import AR6, Regions, ar6, geojson
@@ -80,7 +81,7 @@ class SummariseJob(BlockJob):
                 known = [each for each, spec in arrays.items() if set(view.template.space) <= set(spec.dims)]
                 what = f"has no variable {name} with a value for each cell"
                 yield Problem("variable-unknown", what, view.name, fix=f"those that have are: {', '.join(known)}")
-            elif "flag_meanings" in arrays[name].attrs or "since" in str(arrays[name].attrs.get("units", "")):
+            elif "flag_meanings" in arrays[name].attrs or is_date(arrays[name]):
                 yield Problem(
                     "summary-no-mean",
                     f"{name} holds {'flags' if 'flag_meanings' in arrays[name].attrs else 'dates'}",

@@ -329,6 +329,7 @@ def refused(code: str, *products: Product, **options: Any) -> str:
         ("dimension-differs", {"seasons": (1, 3)}),
         ("cells-differ", {"lat": (20.0, 20.5, 21.0)}),
         ("change-no-number", {"units": "days since 1970-01-01", "calendar": CALENDAR}),
+        ("change-no-number", {"units": "d", "comment": "days since 1970-01-01 in the calendar 360_day"}),
         ("change-no-number", {"flag_meanings": "one two"}),
     ],
 )

@@ -204,6 +204,16 @@ def test_sea_has_dry_days(tmp_path: Path) -> None:
     assert np.isnan(provisional[1, 1, 1])
 
 
+def test_manifest_tells_of_options_that_nobody_gave(tmp_path: Path) -> None:
+    toy.archive(tmp_path)
+    product = (
+        "  dry: {job: metric, collection: metrics, metric: dry_days, input: rain, threshold: 1 mm d-1, spell: 5 d}\n"
+    )
+    assert not toy.built(tmp_path, product).failed
+    _, manifest = toy.opened(tmp_path).view("dry")
+    assert manifest["options"] == {"metric": "dry_days", "input": "rain", "threshold": "1 mm d-1"}
+
+
 def test_land_fraction_in_percent_makes_the_sea_land(tmp_path: Path) -> None:
     toy.archive(tmp_path)
     land = np.full((3, 4), 100.0, np.float32)

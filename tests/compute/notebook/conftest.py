@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cube.axes import Step, TimeAxis
 from cube.catalogue import Cube
 
 from .products import FILL, FLAG, TOLD, Toy, built, change_toy, grid, season_toy, years
@@ -152,4 +153,15 @@ def cube(tmp_path_factory: pytest.TempPathFactory) -> Cube:
         ),
     }
     assert not built(folder, toys).failed
+    return Cube(folder / "cube")
+
+
+@pytest.fixture(scope="package")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Cube:
+    """`dry_days` of day n is n, of 59 days from 2001-01-01."""
+    folder: Path = tmp_path_factory.mktemp("days")
+    values = np.broadcast_to(np.arange(59, dtype=np.int16)[:, None, None], (59, *SHAPE))
+    time = TimeAxis(11323, 59, Step("day"), "standard")
+    arrays = {"dry_days": (("time", "lat", "lon"), values, {"long_name": "days", "units": "d", "_FillValue": FILL})}
+    assert not built(folder, {"days": Toy(arrays, grid(LATS, LONS), time)}).failed
     return Cube(folder / "cube")

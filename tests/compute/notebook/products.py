@@ -169,7 +169,11 @@ def season_toy(
     def dates(day: Any) -> Any:
         return np.where(day == FILL, DATES, first + day + (leap & (day >= 59))).astype(np.int32)
 
+    # As the job `metric` has them: xarray has no missing dates but in Gregorian calendars.
     dated = {"units": time.units, "calendar": time.calendar, "_FillValue": DATES, **told}
+    if time.calendar in ("noleap", "360_day"):
+        comment = f"days since 1970-01-01 in the calendar {time.calendar}"
+        dated = {"units": "d", "comment": comment, "_FillValue": DATES, **told}
     season = np.arange(1, onset.shape[1] + 1, dtype=np.int32)
     length = np.where(onset == FILL, FILL, cessation - onset + 1).astype(np.int16)
     return Toy(

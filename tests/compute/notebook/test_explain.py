@@ -27,6 +27,10 @@ ROWS = {
     "dry": "job: toy, key: dry, input: rain, variable: pr, threshold: 1 mm d-1",
     "parts": "job: toy, key: parts, input: rain, variable: pr",
     "dry-soil": "job: toy, key: dry-soil, input: emulated, variable: fsmc, threshold: 50 %",
+    "ruled": "job: metric, metric: threshold_season, input: rain, rule: {onset_from: 10-01, onset_until: 12-31, "
+    "cessation_from: 03-01, cessation_until: 05-31, cessation_dry: 20 d}",
+    "soil": "job: metric, metric: soil_season, input: emulated, variable: fsmc, reference: self",
+    "index": "job: metric, metric: wrsi, input: emulated, variable: fsmc, reference: self, seasons: season",
 }
 AT = (2, 3)
 """Row and column of the cell that is explained: 6 N, 0 E."""
@@ -116,6 +120,42 @@ def test_days_of_a_season_are_those_of_the_year(known: Cube) -> None:
     assert "2004-03-22 to" in section(explain(known, "season", (6.0, 0.0), 2004), "Days")[0]
     missing = sum(start - 50 <= gap < end + 50 for gap in (*range(40, 47), 150))
     assert found[1] == f"  {missing} of them missing in this cell"
+
+
+def test_days_of_a_rule_are_those_of_the_calendar_year(known: Cube) -> None:
+    """They begin on 1 October and end with the 20 dry days that may begin on 31 May of the next year."""
+    found = section(explain(known, "ruled", (6.0, 0.0), 2001), "Days")
+    count = (np.datetime64("2002-06-20") - np.datetime64("2001-10-01")).astype(int) + 1
+    assert found[0].endswith(f"2001-10-01 to 2002-06-20, {count} days")
+    # Those that the rain lacks in 2002: seven in February, and 31 May.
+    assert found[1] == "  8 of them missing in this cell"
+
+
+def test_days_of_the_soil_are_those_of_the_calendar_year(known: Cube) -> None:
+    start = known["soil"]["season_start"].isel(lat=AT[0], lon=AT[1]).values.astype(float)
+    seasons = [each for each in range(2) if np.isfinite(start[each])]
+    assert seasons
+    found = section(explain(known, "soil", (6.0, 0.0), 2002), "Days")
+    assert len(found) == 1 + len(seasons)
+    for line, each in zip(found[1:], seasons, strict=True):
+        span = 365 if len(seasons) == 1 else int(start[1 - each] - start[each]) % 365
+        assert line.startswith(
+            f"  season {each + 1}: {day(int(start[each]))} to {day(int(start[each]) + span - 1)}, {span} days"
+        )
+    outside = section(explain(known, "soil", (6.0, 0.0), 2002), "Outside the emulator's training")
+    assert len(outside) == len(seasons)
+    assert all(line.startswith("emulated (season ") for line in outside)
+
+
+def test_days_of_an_index_are_not_those_of_its_seasons(known: Cube) -> None:
+    """The reference's season of `season` is from day 130 to day 279; season 2 has none."""
+    found = explain(known, "index", (6.0, 0.0), 2002)
+    days = section(found, "Days")
+    (own,) = (at for at, line in enumerate(days) if line.startswith("emulated, version"))
+    assert days[own + 1] == f"  season 1: {day(130)} to {day(279)}, 150 days, 0 of them missing in this cell"
+    assert not any("season 2" in line for line in days)
+    # 37 days from day 100 on, of which seven lie in the season.
+    assert section(found, "Outside the emulator's training") == ["emulated (season 1): 4.7 % of 150 days"]
 
 
 def test_days_of_parts_of_the_year_are_those_of_the_year(known: Cube) -> None:

@@ -232,7 +232,7 @@ def test_months_are_mixed_up(cube: Cube) -> None:
         ("observed", "rainfall", None, "no variable 'rainfall'"),
         ("observed", None, 1999, "no year 1999"),
         ("observed", None, (2004, 2001), "is no period"),
-        ("observed", None, "1850-01", "no 1850-01"),
+        ("observed", None, "1850-01", "no '1850-01'"),
         ("observed", "onset_date", 2001, "dates"),
         ("observed", "season_start", 2001, "no time"),
         ("observed", "season_flag", None, "has no mean"),

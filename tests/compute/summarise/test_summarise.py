@@ -48,6 +48,12 @@ def onset() -> Toy:
             "rain": (dims, random.gamma(2.0, 2.0, values.shape).astype("f4"), {"units": "mm d-1"}),
             "season_flag": (dims, np.zeros(values.shape, np.int8), {"flag_meanings": "valid no_data", "units": "1"}),
             "onset_date": (dims, values.astype("i4"), {"units": "days since 1970-01-01"}),
+            # As the job `metric` has dates of calendars in which readers have no missing dates.
+            "cessation_date": (
+                dims,
+                values.astype("i4"),
+                {"units": "d", "comment": "days since 1970-01-01 in the calendar noleap"},
+            ),
             "usual": (("season", "lat", "lon"), values[0], {"units": "d", "_FillValue": FILL}),
         },
         {**grid(LATS, LONS), "season": xr.Variable(("season",), season, {"long_name": "number of the season"})},
@@ -242,11 +248,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, build_one: Any) -> No
     with pytest.raises(InputError) as refused:
         build_one(
             {"seasons": onset()},
-            "input: seasons, variables: [onset, season_flag, onset_date, usual, no], regions: {file: r.geojson}",
+            "input: seasons, variables: [onset, season_flag, onset_date, cessation_date, usual, no], "
+            "regions: {file: r.geojson}",
         )
     codes = [each.code for each in refused.value.problems]
     assert sorted(codes) == sorted(
-        ["regions-unusable"] * 4 + ["summary-no-mean"] * 2 + ["summary-dimensions", "variable-unknown"]
+        ["regions-unusable"] * 4 + ["summary-no-mean"] * 3 + ["summary-dimensions", "variable-unknown"]
     )
 
 
