@@ -50,7 +50,7 @@ PINNED: dict[tuple[Any, ...], dict[str, str]] = {
         "rain/pr": "9b0fa00dca0d04289425f10409da7b73e21a0fd6f9886b0fdaff9007df7c7ce0",
     },
     ("ingest", 1, "tamsat", 1): {"tamsat/pr": "53eeb282c3a1fdaf0ebb108651a262b15a448e57cdac3278f6ed657bad78674f"},
-    ("metric", 2): {
+    ("metric", 3): {
         "dry/dry_days": "713d1acfcf4d218629800591ceb3d0369fb7df603e91c3c760c1966930b41759",
         "dry/valid_days": "28e1396e48ebb1ed12e3c427d42f512b21c674fc161b129dc6a81388df0eab19",
     },

@@ -130,11 +130,14 @@ def test_a_server_that_lets_two_writers_win_is_trusted(
 
 
 def test_what_is_known_of_a_server_comes_from_its_worse_moments(store: S3Store, hostile: HostileStore) -> None:
+    faults = 0
     for seed in range(4):
         store.connection._conditional.clear()
         hostile.play(Profile(seed=seed, errors=0.1, truncated=0.1, resets=0.1, lost=0.2, hangs=0.1, hang_seconds=0.02))
         assert store.conditional, f"seed {seed}"
-        assert hostile.faults
+        faults += hostile.faults
+    # A few requests may all pass.
+    assert faults
     assert list(store.leftovers("")) == []
 
 
