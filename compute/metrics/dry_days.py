@@ -114,6 +114,10 @@ class DryDays(Kind):
     def reads(self, start: int, stop: int) -> slice:
         return self.parts.reads(start, stop)
 
+    @property
+    def idle(self) -> bool:
+        return self.parts.idle
+
     def reads_unfinished(self) -> slice:
         return self.parts.reads_unfinished()
 

@@ -238,11 +238,15 @@ class MetricJob(BlockJob):
             return self.kind.reads_unfinished()
         return self.kind.reads(slices["time"].start, slices["time"].stop)
 
+    def _idle(self, group: Group) -> bool:
+        """Whether there is nothing to read: a chunk may hold the whole period, and would be decoded for no day."""
+        return self._part(group) == "unfinished" and self.kind.idle
+
     def reads(self, group: Group, slices: Mapping[str, slice]) -> Mapping[str, Window]:
         cells = {dim: slices[dim] for dim in self.series.space if dim in slices}
         series = self.past_series if self._part(group) == "reference" else self.series
         assert series is not None
-        found = {series.view.name: series.window(cells, self._days(group, slices))}
+        found = {} if self._idle(group) else {series.view.name: series.window(cells, self._days(group, slices))}
         if self.options.land_fraction:
             found[self.options.land_fraction] = Window(("land_fraction",), cells)
         if self.options.seasons:
@@ -272,7 +276,10 @@ class MetricJob(BlockJob):
         series = self.past_series if part == "reference" else self.series
         assert series is not None
         units = kind.units or (None if series is self.series else self.series.units)
-        values = self._land(series.values(data[series.view.name], units, read, read), slices, data)
+        if self._idle(group):
+            values = np.full((read.stop - read.start, math.prod(series.sizes(slices))), np.nan, np.float32)
+        else:
+            values = self._land(series.values(data[series.view.name], units, read, read), slices, data)
         fixed = self._fixed(data)
         if part == "reference":
             made, specs = kind.of_reference(values, fixed), kind.reference()

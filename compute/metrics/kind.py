@@ -122,6 +122,11 @@ class Kind(ABC):
     def reads(self, start: int, stop: int) -> slice:
         """Positions of the days that periods [start, stop) are made from."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether no day of an unfinished period has come, so that nothing need be read for it."""
+        return False
+
     def reads_unfinished(self) -> slice:
         """Positions of the days that the provisional numbers are made from."""
         return slice(0, 0)

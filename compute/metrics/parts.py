@@ -72,12 +72,16 @@ class Parts:
         return slice(min(int(edges[..., 0].min()), self.days.count - 1), self.days.count)
 
     @property
+    def idle(self) -> bool:
+        """Whether the days end with a year."""
+        return self._start(self._unfinished) >= self.days.count
+
+    @property
     def unfinished_text(self) -> str:
         """Which days the provisional numbers are of."""
-        first = self._start(self._unfinished)
-        if first >= self.days.count:
+        if self.idle:
             return "no days yet"
-        return f"{self.days.text(first)} to {self.days.text(-1)}"
+        return f"{self.days.text(self._start(self._unfinished))} to {self.days.text(-1)}"
 
     def coords(self) -> dict[str, xr.Variable]:
         if not self.names:
