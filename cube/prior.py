@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.core.buffer import Buffer, default_buffer_prototype
-from zarr.storage import MemoryStore
 
 from cube.errors import IntegrityError, MissingObjectError, Problem
 from cube.hashing import sha256
 from cube.job import Prior
-from cube.reading import strict
+from cube.shards import Form
+from cube.unsharding import read_shards
 
 
 def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
@@ -21,10 +19,9 @@ def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
     Raises IntegrityError where an object is not what the manifest says.
     """
     layout = prior.block.layout
-    prototype = default_buffer_prototype()
     names = [f"{layout}.zarr/{variable}/zarr.json"]
     names += [name for name in prior.objects if name.startswith(f"{layout}.zarr/{variable}/c")]
-    objects: dict[str, Buffer] = {}
+    objects: dict[str, bytes] = {}
     for name in names:
         try:
             data = prior.ref.store.get(f"{prior.ref.prefix}/{name}")
@@ -40,9 +37,7 @@ def read_prior(prior: Prior, variable: str) -> np.ndarray[Any, Any]:
                     "`cube build --repair`",
                 )
             )
-        objects[name.removeprefix(f"{layout}.zarr/")] = prototype.buffer.from_bytes(data)
-    with strict():
-        array = zarr.open_array(MemoryStore(objects), path=variable, mode="r", zarr_format=3)
-        dims = tuple(str(dim) for dim in array.metadata.dimension_names or ())  # type: ignore[union-attr]
-        slices = prior.group.slices(prior.block)
-        return np.asarray(array[tuple(slices.get(dim, slice(None)) for dim in dims)])
+        objects[name.removeprefix(f"{layout}.zarr/")] = data
+    form = Form.of(objects[f"{variable}/zarr.json"])
+    slices = prior.group.slices(prior.block)
+    return read_shards(lambda key, start, stop: objects[key][start:stop], form, variable, slices)

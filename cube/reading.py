@@ -14,9 +14,11 @@ import zarr.errors
 
 from cube.errors import IntegrityError, MissingObjectError, Problem
 from cube.hashing import sha256
+from cube.shards import Form
 from cube.stores import Store
 from cube.stores.store import ObjectInfo
 from cube.stores.zarr_store import ZarrReader
+from cube.unsharding import read_shards
 
 # Workers are processes of one thread each: threads inside the codec would only compete with them.
 numcodecs.blosc.set_nthreads(1)
@@ -32,7 +34,7 @@ def strict() -> Iterator[None]:
 
 
 class Proven:
-    """A store of which only objects of known sha256 are read, each whole and once, for as long as this lives.
+    """A store of which only objects of known sha256 are read, each whole; once, where parts of it are asked for.
 
     A chunk's own checksum does not tell that the chunk belongs where it lies.
     """
@@ -65,6 +67,8 @@ class Proven:
             if sha256(data) != self._proofs.get(key):
                 what = "the object is not what was proven when it was written"
                 raise IntegrityError(_damaged("object-changed", what, key))
+            if start is None and stop is None:
+                return data
             self._read[key] = data
         return data[start:stop]
 
@@ -82,9 +86,11 @@ class VersionRef:
 
     def open(self, layout: str = "time", proofs: Mapping[str, str] | None = None) -> zarr.Group:
         """The Zarr group of one layout, read-only."""
+        return zarr.open_group(self._reader(layout, proofs), mode="r", zarr_format=3, use_consolidated=True)
+
+    def _reader(self, layout: str, proofs: Mapping[str, str] | None) -> ZarrReader:
         store = self.store if proofs is None else Proven(self.store, self.prefix, proofs)
-        reader = ZarrReader(store, f"{self.prefix}/{layout}.zarr")
-        return zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
+        return ZarrReader(store, f"{self.prefix}/{layout}.zarr")
 
     def read(
         self,
@@ -102,13 +108,14 @@ class VersionRef:
         try:
             # zarr takes its settings when an array is opened, not when it is read.
             with strict():
-                group = self.open(layout, proofs)
+                reader = self._reader(layout, proofs)
+                group = zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
                 arrays = {name: group[name] for name in variables}
                 dims = {dim for array in arrays.values() for dim in _dims(array)}
                 arrays |= {name: group[name] for name in group.array_keys() if name in dims and name not in arrays}
-                found = xr.Dataset({name: _cut(array, slices) for name, array in arrays.items()})
+                found = xr.Dataset({name: _cut(reader, array, slices) for name, array in arrays.items()})
                 return found.set_coords([name for name in arrays if name in dims])
-        except zarr.errors.ChunkNotFoundError as error:
+        except (zarr.errors.ChunkNotFoundError, MissingObjectError) as error:
             raise IntegrityError(
                 Problem(
                     "object-missing",
@@ -126,8 +133,9 @@ class VersionRef:
     def coordinates(self, names: Sequence[str], proofs: Mapping[str, str]) -> xr.Dataset:
         """Whole coordinates in encoded form, with their attributes. Raises IntegrityError as `read` does."""
         with strict():
-            group = self.open(proofs=proofs)
-            return xr.Dataset(coords={name: _cut(group[name], {}) for name in names})
+            reader = self._reader("time", proofs)
+            group = zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
+            return xr.Dataset(coords={name: _cut(reader, group[name], {}) for name in names})
 
 
 def _dims(array: Any) -> tuple[str, ...]:
@@ -135,6 +143,13 @@ def _dims(array: Any) -> tuple[str, ...]:
     return tuple(array.metadata.dimension_names or ())
 
 
-def _cut(array: Any, slices: Mapping[str, slice]) -> xr.Variable:
+def _cut(reader: ZarrReader, array: Any, slices: Mapping[str, slice]) -> xr.Variable:
     dims = _dims(array)
-    return xr.Variable(dims, array[tuple(slices.get(dim, slice(None)) for dim in dims)], dict(array.attrs))
+    if array.shards is None:
+        return xr.Variable(dims, array[tuple(slices.get(dim, slice(None)) for dim in dims)], dict(array.attrs))
+
+    def get(key: str, start: int | None, stop: int | None) -> bytes:
+        return reader.store.get(f"{reader.prefix}/{key}", start, stop)
+
+    form = Form(dims, array.shape, array.chunks, array.shards, array.dtype, array.fill_value, None)
+    return xr.Variable(dims, read_shards(get, form, array.basename, slices), dict(array.attrs))

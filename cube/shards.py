@@ -22,7 +22,7 @@ from cube.layout import Block, Group
 
 CODEC = {"cname": "zstd", "clevel": 5, "shuffle": "bitshuffle"}
 
-_ABSENT = 2**64 - 1
+ABSENT = 2**64 - 1
 """Offset and length, in the index of a shard, of an inner chunk outside the array."""
 _PIECE_BYTES = 2**19
 
@@ -42,10 +42,11 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """How an array is stored, from its `zarr.json`."""
 
     dims: tuple[str, ...]
+    shape: tuple[int, ...]
     chunk: tuple[int, ...]
     shard: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -54,12 +55,13 @@ class _Form:
 
     @classmethod
     @functools.lru_cache(maxsize=64)
-    def of(cls, metadata: bytes) -> _Form:
+    def of(cls, metadata: bytes) -> Form:
         found = json.loads(metadata)
         dtype = np.dtype(found["data_type"]).newbyteorder("<")
         (sharding,) = found["codecs"]
         return cls(
             tuple(found.get("dimension_names") or ()),  # a single number has none
+            tuple(found["shape"]),
             tuple(sharding["configuration"]["chunk_shape"]),
             tuple(found["chunk_grid"]["configuration"]["chunk_shape"]),
             dtype,
@@ -74,7 +76,7 @@ def encode_variable(name: str, metadata: bytes, group: Group, block: Block, valu
     metadata  the variable's `zarr.json`
     values    the block's part of the variable, in the array's own dimension order and dtype
     """
-    form = _Form.of(metadata)
+    form = Form.of(metadata)
     codec = numcodecs.Blosc(CODEC["cname"], CODEC["clevel"], numcodecs.Blosc.BITSHUFFLE, typesize=form.dtype.itemsize)
     chunks: dict[tuple[int, ...], bytes] = {}
     missing = 0
@@ -88,7 +90,7 @@ def encode_variable(name: str, metadata: bytes, group: Group, block: Block, valu
     return Encoded({key: _shard(chunks, form)}, max(0, missing - padding))
 
 
-def _inner_chunks(values: Array, form: _Form) -> Iterator[tuple[tuple[int, ...], Array]]:
+def _inner_chunks(values: Array, form: Form) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Each inner chunk, contiguous and whole, with its place in the shard; valid until the next one is asked for."""
     if not form.chunk:
         yield (), values
@@ -111,16 +113,16 @@ def _inner_chunks(values: Array, form: _Form) -> Iterator[tuple[tuple[int, ...],
             yield (*place, i), chunk
 
 
-def _missing(chunk: Array, form: _Form) -> int:
+def _missing(chunk: Array, form: Form) -> int:
     if form.declared is not None:
         return int(np.count_nonzero(chunk == chunk.dtype.type(form.declared)))
     return int(np.count_nonzero(np.isnan(chunk))) if chunk.dtype.kind == "f" else 0
 
 
-def _shard(chunks: Mapping[tuple[int, ...], bytes], form: _Form) -> bytes:
+def _shard(chunks: Mapping[tuple[int, ...], bytes], form: Form) -> bytes:
     """Encoded inner chunks and their index (Zarr v3 sharding_indexed, index at the end, both with crc32c)."""
     grid = tuple(size // chunk for size, chunk in zip(form.shard, form.chunk, strict=True))
-    index = np.full((*grid, 2), _ABSENT, "<u8")
+    index = np.full((*grid, 2), ABSENT, "<u8")
     parts: list[bytes] = []
     offset = 0
     for place in _z_order(grid):
