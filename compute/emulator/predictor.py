@@ -137,9 +137,11 @@ def _settle(node: Any, nodes: Any, low: Any, high: Any) -> Any:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _divide(row: Any, threshold: Any, here: Any, left: Any, right: Any, places: Any) -> None:
+    # Added and not assigned: a conditional assignment becomes a masked store, five times slower on AMD.
+    to_left, to_right = left - here, right - here
     for day in range(len(places)):
-        place = left if row[day] < threshold else right
-        places[day] = place if places[day] == here else places[day]
+        step = to_left if row[day] < threshold else to_right
+        places[day] += step if places[day] == here else np.int32(0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
