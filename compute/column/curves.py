@@ -28,8 +28,12 @@ def power(base: Any, exponent: Any) -> Any:
     # ln m = 2 artanh f, f = (m - 1) / (m + 1), as a series in f ** 2
     f = (mantissa - 1.0) / (mantissa + 1.0)
     z = f * f
-    artanh = (((1 / 19.0 * z + 1 / 17.0) * z + 1 / 15.0) * z + 1 / 13.0) * z + 1 / 11.0
-    artanh = f + f * z * ((((artanh * z + 1 / 9.0) * z + 1 / 7.0) * z + 1 / 5.0) * z + 1 / 3.0)
+    # The sums are cut in halves, and these again, so that the processor can add several parts of them at once.
+    z2 = z * z
+    z4 = z2 * z2
+    low = (1 / 3.0 + 1 / 5.0 * z) + (1 / 7.0 + 1 / 9.0 * z) * z2
+    high = (1 / 11.0 + 1 / 13.0 * z) + (1 / 15.0 + 1 / 17.0 * z) * z2
+    artanh = f + f * z * (low + (high + 1 / 19.0 * z4) * z4)
     # ln 2 in two parts, the first short enough for exact products with integers.
     log = np.float64(two) * LN2 + (2.0 * artanh + np.float64(two) * LN2_REST)
     y = min(max(exponent * log, -700.0), 700.0)
@@ -37,9 +41,13 @@ def power(base: Any, exponent: Any) -> Any:
     shifted = y * 1.4426950408889634 + 6755399441055744.0
     whole = shifted - 6755399441055744.0
     r = (y - whole * LN2) - whole * LN2_REST
-    exp = (((1 / 6227020800.0 * r + 1 / 479001600.0) * r + 1 / 39916800.0) * r + 1 / 3628800.0) * r + 1 / 362880.0
-    exp = (((exp * r + 1 / 40320.0) * r + 1 / 5040.0) * r + 1 / 720.0) * r + 1 / 120.0
-    exp = ((((exp * r + 1 / 24.0) * r + 1 / 6.0) * r + 0.5) * r + 1.0) * r + 1.0
+    r2 = r * r
+    r4 = r2 * r2
+    r8 = r4 * r4
+    low = (1 / 2.0 + 1 / 6.0 * r) + (1 / 24.0 + 1 / 120.0 * r) * r2
+    middle = (1 / 720.0 + 1 / 5040.0 * r) + (1 / 40320.0 + 1 / 362880.0 * r) * r2
+    high = (1 / 3628800.0 + 1 / 39916800.0 * r) + (1 / 479001600.0 + 1 / 6227020800.0 * r) * r2
+    exp = 1.0 + (r + r2 * ((low + middle * r4) + high * r8))
     scale = np.int64((np.float64(shifted).view(np.int64) + np.int64(1023)) << np.int64(52)).view(np.float64)
     return exp * scale
 

@@ -24,6 +24,9 @@ STATICS = 13
 """Rows of `statics`: b, sathh, satcon, sm_sat, sm_crit, sm_wilt, share of the demand that falls on bare soil, canopy
 capacity (mm), infiltration capacity (kg m-2 s-1), root shares of the four layers."""
 
+DERIVED = 3
+"""Rows that follow them in a buffer: 1 / (sm_crit - sm_wilt), 1 / sm_crit, 1 / canopy capacity; divisions are slow."""
+
 DAY = 86400.0
 LANES = 32
 BUFFERS = 16
@@ -36,35 +39,37 @@ S1, S2, S3, S4, STORE = (row * LANES for row in range(5))
 FIRST = 5 * LANES
 B, SATHH, SATCON, SM_SAT, SM_CRIT, SM_WILT, BARE = (FIRST + row * LANES for row in range(7))
 CAPACITY, INFILTRATION, ROOTS1, ROOTS2, ROOTS3, ROOTS4 = (FIRST + row * LANES for row in range(7, STATICS))
-RAIN, DEMAND = (FIRST + (STATICS + row) * LANES for row in range(2))
-SUMS = FIRST + (STATICS + 2) * LANES
+SPAN, PER_CRIT, PER_CAPACITY = (FIRST + (STATICS + row) * LANES for row in range(DERIVED))
+RAIN, DEMAND = (FIRST + (STATICS + DERIVED + row) * LANES for row in range(2))
+SUMS = FIRST + (STATICS + DERIVED + 2) * LANES
 SUM_S1, SUM_S2, SUM_S3, SUM_S4 = (SUMS + row * LANES for row in range(4))
 SUM_BETA1, SUM_BETA2, SUM_BETA3, SUM_BETA4 = (SUMS + row * LANES for row in range(4, 8))
 SUM_EVAPORATION, SUM_RUNOFF, SUM_DRAINAGE, TROUBLE = (SUMS + row * LANES for row in range(8, 12))
-ROWS = 5 + STATICS + 2 + 12
+ROWS = 5 + STATICS + DERIVED + 2 + 12
 
 
 @inlined
-def _surface(t: Any, i: Any, raining: Any, limit: Any, dt: Any) -> Any:
-    """Throughfall and extraction from the layers in lane i; the canopy store and the sums of the day are changed."""
+def _surface(t: Any, i: Any, raining: Any, limit: Any, dt: Any, per: Any) -> Any:
+    """Throughfall and extraction from the layers in lane i, for steps of dt = 1 / per; the canopy
+    store and the sums of the day are changed."""
     s1, s2, s3, s4, store = t[S1 + i], t[S2 + i], t[S3 + i], t[S4 + i], t[STORE + i]
-    sm_sat, sm_crit, sm_wilt, capacity = t[SM_SAT + i], t[SM_CRIT + i], t[SM_WILT + i], t[CAPACITY + i]
+    sm_sat, sm_wilt, capacity = t[SM_SAT + i], t[SM_WILT + i], t[CAPACITY + i]
     soil = t[DEMAND + i] * t[BARE + i]
     canopy = t[DEMAND + i] - soil
-    wet = min(canopy * store / capacity, store / dt)
+    wet = min(canopy * store * t[PER_CAPACITY + i], store * per)
     canopy = canopy - wet
     store = store - wet * dt
     rain = t[RAIN + i] * raining
-    throughfall = rain * store / capacity if rain * dt <= capacity else rain - (capacity - store) / dt
+    throughfall = rain * store * t[PER_CAPACITY + i] if rain * dt <= capacity else rain - (capacity - store) * per
     t[STORE + i] = store + (rain - throughfall) * dt
-    span = 1.0 / (sm_crit - sm_wilt)
+    span = t[SPAN + i]
     beta1 = min(max((s1 * sm_sat - sm_wilt) * span, 0.0), 1.0)
     beta2 = min(max((s2 * sm_sat - sm_wilt) * span, 0.0), 1.0)
     beta3 = min(max((s3 * sm_sat - sm_wilt) * span, 0.0), 1.0)
     beta4 = min(max((s4 * sm_sat - sm_wilt) * span, 0.0), 1.0)
-    relative = s1 * sm_sat / sm_crit
+    relative = s1 * sm_sat * t[PER_CRIT + i]
     soil = soil * min(relative * relative, 1.0) if s1 > 0.02 else 0.0
-    most = limit * 1000.0 * sm_sat / dt
+    most = limit * 1000.0 * per * sm_sat
     e1 = min(canopy * t[ROOTS1 + i] * beta1 + soil, most * D1 * s1)
     e2 = min(canopy * t[ROOTS2 + i] * beta2, most * D2 * s2)
     e3 = min(canopy * t[ROOTS3 + i] * beta3, most * D3 * s3)
@@ -91,12 +96,12 @@ def _account(t: Any, i: Any, s: Any, runoff: Any, drainage: Any, trouble: Any) -
 
 @compiled
 def _brooks_corey_day(t: Any, steps: Any, rain_steps: Any, limit: Any, down: Any, bounded: Any) -> None:
-    dt = DAY / steps
+    dt, per = DAY / steps, steps / DAY
     t[SUMS:] = 0.0
     for step in range(steps):
         raining = 1.0 if step < rain_steps else 0.0
         for i in range(LANES):
-            throughfall, e = _surface(t, i, raining, limit, dt)
+            throughfall, e = _surface(t, i, raining, limit, dt, per)
             w0 = min(throughfall, t[INFILTRATION + i])
             s = (t[S1 + i], t[S2 + i], t[S3 + i], t[S4 + i])
             soil = (t[B + i], t[SATHH + i], t[SATCON + i], t[SM_SAT + i])
@@ -108,12 +113,12 @@ def _brooks_corey_day(t: Any, steps: Any, rain_steps: Any, limit: Any, down: Any
 
 @compiled
 def _van_genuchten_day(t: Any, steps: Any, rain_steps: Any, limit: Any, down: Any, bounded: Any) -> None:
-    dt = DAY / steps
+    dt, per = DAY / steps, steps / DAY
     t[SUMS:] = 0.0
     for step in range(steps):
         raining = 1.0 if step < rain_steps else 0.0
         for i in range(LANES):
-            throughfall, e = _surface(t, i, raining, limit, dt)
+            throughfall, e = _surface(t, i, raining, limit, dt, per)
             w0 = min(throughfall, t[INFILTRATION + i])
             s = (t[S1 + i], t[S2 + i], t[S3 + i], t[S4 + i])
             soil = (t[B + i], t[SATHH + i], t[SATCON + i], t[SM_SAT + i])
@@ -174,6 +179,9 @@ def _load(buffers: Any, cells: Any, state: Any, statics: Any) -> None:
             buffers[g, row * LANES + i] = state[row, c]
         for row in range(STATICS):
             buffers[g, FIRST + row * LANES + i] = statics[row, c]
+        buffers[g, SPAN + i] = 1.0 / (buffers[g, SM_CRIT + i] - buffers[g, SM_WILT + i])
+        buffers[g, PER_CRIT + i] = 1.0 / buffers[g, SM_CRIT + i]
+        buffers[g, PER_CAPACITY + i] = 1.0 / buffers[g, CAPACITY + i]
 
 
 @compiled

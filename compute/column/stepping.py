@@ -39,15 +39,15 @@ def _between(k: Any, psi: Any, psi_below: Any, a: Any, c: Any) -> Any:
     """
     half = 2.0 / (a + c)
     gradient = half * (psi_below[0] - psi[0]) + 1.0
-    above = k[1] * c / (a + c) * gradient - half * k[0] * psi[1]
-    below = k[1] * a / (a + c) * gradient + half * k[0] * psi_below[1]
+    above = k[1] * (c / (a + c)) * gradient - half * k[0] * psi[1]
+    below = k[1] * (a / (a + c)) * gradient + half * k[0] * psi_below[1]
     return k[0] * gradient, above, below
 
 
 @inlined
 def _at_face(above: Any, below: Any, a: Any, c: Any) -> Any:
     """Saturation at the face of two layers; the weights are crossed on purpose."""
-    return (c * above + a * below) / (a + c)
+    return c / (a + c) * above + a / (a + c) * below
 
 
 @inlined

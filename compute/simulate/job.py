@@ -55,7 +55,7 @@ class SimulateJob(SeriesJob):
     """The column through time; its results have the names, layers and units of JULES output."""
 
     name: ClassVar[str] = "simulate"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     Options: ClassVar[type[SimulateOptions]] = SimulateOptions
     options: SimulateOptions
     memory_factor: ClassVar[float] = 3.0
