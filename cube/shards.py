@@ -20,7 +20,9 @@ import numpy as np
 
 from cube.layout import Block, Group
 
-CODEC = {"cname": "zstd", "clevel": 5, "shuffle": "bitshuffle"}
+CODEC = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle"}
+"""Higher levels save a few percent at most, and lose as much where most values are equal, as in rain; level 5 takes up
+to ten times as long. See docs/store-layout.md."""
 
 ABSENT = 2**64 - 1
 """Offset and length, in the index of a shard, of an inner chunk outside the array."""

@@ -36,6 +36,8 @@ from tests.batch.archive import rain, write_day
 from tests.batch.published import Published
 from tests.batch.writers import Starter, Writer
 
+pytestmark = pytest.mark.service
+
 DAYS = 8
 RAIN = ProductPath("inputs", "rain")
 SPEC = """
@@ -225,7 +227,7 @@ def test_version_of_a_clock_that_is_ahead_is_not_replaced(project, starter):
 OTHER_PACKAGES = """
 import sys
 from cube import shards
-shards.CODEC = {**shards.CODEC, "clevel": 1}
+shards.CODEC = {**shards.CODEC, "clevel": 3}
 for module in list(sys.modules.values()):
     if hasattr(module, "package_version"):
         module.package_version = lambda name: "0"
