@@ -37,9 +37,9 @@ from compute.emulator.schema import Schema, Setting, columns_of
 
 Array = NDArray[Any]
 
-TREES, DEPTHS = {"small": (20,), "full": (50, 100, 150, 200, 250)}, {"small": (5,), "full": (5, 6, 7, 8)}
+TREES, DEPTHS = {"small": (20,), "full": (50, 100, 200)}, {"small": (5,), "full": (5, 6, 7, 8)}
 LEARNED = 15.0  # learning rate times trees
-WHOLE = {"small": (20, 5), "full": (100, 6)}  # trees and depth of the forest that is timed in one pass
+WHOLE = {"small": (20, 5), "full": (100, 8)}  # trees and depth of the forest that is timed in one pass
 SINGLE = (50, 6)  # trees and depth of the forests with one target each
 TRAIN_SITES, TEST_SITES = {"small": 60, "full": 2000}, {"small": 20, "full": 400}
 TIMED_SITES = {"small": 100, "full": 1000}

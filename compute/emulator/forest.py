@@ -38,7 +38,7 @@ class Training:
     """
 
     trees: int = 100
-    depth: int = 6
+    depth: int = 8
     learning_rate: float = 0.15
     subsample: float = 0.5
     colsample: float = 0.8

@@ -13,7 +13,7 @@ class ForestOptions(Strict):
     """How the forest is grown; the defaults come from the trade-off of skill and speed in docs/emulator.md."""
 
     trees: int = Field(100, ge=1, le=2000, description="boosting rounds; each tree serves all five targets")
-    depth: int = Field(6, ge=1, le=12, description="splits from the root to a leaf at most")
+    depth: int = Field(8, ge=1, le=12, description="splits from the root to a leaf at most")
     learning_rate: float = Field(0.15, gt=0, le=1, description="share of each tree")
     subsample: float = Field(0.5, gt=0, le=1, description="share of the rows that a tree sees")
     colsample: float = Field(0.8, gt=0, le=1, description="share of the features that a tree sees")
