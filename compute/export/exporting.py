@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def export(
     choice = choose(view, manifest, asked, target.suffix.lower() == ".csv")
     reader = Reader(view)
     stations = find(reader, choice, asked.places) if asked.places else None
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")  # threads may write one file as well
     told = progress or (lambda done, total: None)
     try:
         count = WRITERS[target.suffix.lower()](part, reader, choice, stations, told)

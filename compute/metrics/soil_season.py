@@ -56,7 +56,7 @@ class SoilSeason(SeasonalKind):
         return {**super().coords(), "day_of_year": self.day_of_year()}
 
     def key(self) -> dict[str, Any]:
-        return {"threshold": self.threshold, "run": self.options.run, "missing": self.options.missing_share}
+        return self._rule
 
     def of_reference(self, values: NDArray[np.float32], fixed: Arrays) -> Arrays:
         from compute.seasons.wetness import wet_climatology
@@ -79,14 +79,7 @@ class SoilSeason(SeasonalKind):
     def found(self, values: NDArray[np.float32], starts: NDArray[np.int64], reference: Arrays) -> tuple[Any, ...]:
         from compute.seasons.wetness import wet_seasons
 
-        made = wet_seasons(
-            values,
-            starts,
-            self._climate(reference),
-            threshold=self.threshold,
-            run=self.options.run,
-            missing=self.options.missing_share,
-        )
+        made = wet_seasons(values, starts, self._climate(reference), **self._rule)
         return made.onset, made.cessation, made.length, made.flag
 
     def found_so_far(
@@ -94,12 +87,9 @@ class SoilSeason(SeasonalKind):
     ) -> tuple[Any, ...]:
         from compute.seasons.wetness import wet_in_progress
 
-        made = wet_in_progress(
-            values,
-            starts,
-            self._climate(reference),
-            threshold=self.threshold,
-            run=self.options.run,
-            missing=self.options.missing_share,
-        )
+        made = wet_in_progress(values, starts, self._climate(reference), **self._rule)
         return made.onset, made.cessation, made.flag
+
+    @property
+    def _rule(self) -> dict[str, Any]:
+        return {"threshold": self.threshold, "run": self.options.run, "missing": self.options.missing_share}

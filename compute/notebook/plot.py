@@ -20,7 +20,7 @@ from compute.notebook.picture import Picture, style
 from compute.notebook.years import seasons
 from compute.seasons.years import year_length
 from cube.catalogue import Cube
-from cube.errors import InputError
+from cube.errors import InputError, Problem
 
 
 def map(
@@ -63,7 +63,11 @@ def map(
     chosen = choose(opened, name, when, season, model)
     cells = cells_of(opened)
     box = cells.extent(chosen.known, area)
-    chosen = chosen.only(cells.inside(box))
+    inside = cells.inside(box)
+    if not inside.any():
+        danger, fix = "an empty picture would look like one of nothing to be seen there", "choose another area"
+        raise InputError(Problem("area-unknown", f"no cell lies in {area}", product, danger, fix))
+    chosen = chosen.only(inside)
     time = opened.time
     colours = scale(name, attrs, chosen.values, year_length(time.calendar if time else "standard"))
     with style():

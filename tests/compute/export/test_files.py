@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ def test_existing_file_is_replaced_without_being_asked(cube: Cube, tmp_path: Pat
     assert refused.value.problems[0].code == "export-target"
     export(cube, "daily", path, overwrite=True, end="2001-01-02")
     assert len(path.read_text().splitlines()) == 1 + 2 * 24
+
+
+def test_threads_that_write_one_file_mix_it(cube: Cube, tmp_path: Path) -> None:
+    def written(product: str) -> bytes:
+        export(cube, product, tmp_path / f"{product}.csv")
+        return (tmp_path / f"{product}.csv").read_bytes()
+
+    whole = {written(product) for product in ("daily", "counts")}
+    target = tmp_path / "one.csv"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda product: export(cube, product, target, overwrite=True), ("daily", "counts") * 4))
+    assert target.read_bytes() in whole
+    assert {each.name for each in tmp_path.iterdir()} == {"one.csv", "daily.csv", "counts.csv"}
 
 
 @pytest.mark.parametrize("name", ["a.txt", "no/a.nc", "folder.nc"])

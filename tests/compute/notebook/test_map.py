@@ -196,6 +196,12 @@ def test_area_keeps_what_lies_outside(cube: Cube) -> None:
     assert figure.axes[0].get_xlim() == (-4.5, 2.5)
 
 
+def test_area_without_a_cell_is_drawn_empty(cube: Cube) -> None:
+    with pytest.raises(InputError) as refused:
+        plot.map(cube, "observed", when=2002, area=(100.0, -40.0, 110.0, -30.0))
+    assert refused.value.problems[0].code == "area-unknown"
+
+
 def test_projected_map_is_drawn_in_degrees(cube: Cube) -> None:
     figure = plot.map(cube, "national")
     (values,) = (each for each in figure.axes[0].collections if each.get_gid() == "values")
