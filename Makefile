@@ -18,7 +18,7 @@ test: $(READY)
 
 # Needs Debian's Slurm and cron, and root; what is missing is skipped with the command to install it.
 services: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m service
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "service and not soak"
 
 soak: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m soak

@@ -266,6 +266,7 @@ def test_dry_days_of_the_demo_are_miscounted(demo: Published, archive: Path) -> 
         np.testing.assert_array_equal(future["dry_days"].values[year], wanted)
 
 
+@pytest.mark.service
 def test_number_of_workers_changes_a_byte(demo: Published, tmp_path: Path) -> None:
     text = SPEC.read_text().replace("cluster: local\n", "cluster: {kind: local, workers: 2}\n")
     (tmp_path / "cube.yaml").write_text(text.replace("archive/", f"{demo.folder}/archive/"))

@@ -31,7 +31,7 @@ from tests.hostile_profile import Profile
 from tests.hostile_store import HostileStore, hostile_store
 from tests.s3_server import S3Server
 
-pytestmark = [pytest.mark.s3, pytest.mark.xdist_group("hostile-builds")]
+pytestmark = [pytest.mark.service, pytest.mark.s3, pytest.mark.xdist_group("hostile-builds")]
 
 SPEC = """
 title: Hostile

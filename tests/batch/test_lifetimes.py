@@ -316,6 +316,7 @@ class Lifetimes(RuleBasedStateMachine):
         return {path.name for path in self.cube.rain.glob("*-*") if path.is_dir()}
 
 
+@pytest.mark.service
 def test_some_order_of_commands_loses_or_spoils_a_version() -> None:
     run_state_machine_as_test(Lifetimes, settings=settings(max_examples=6, stateful_step_count=12))
 

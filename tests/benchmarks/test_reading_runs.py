@@ -68,6 +68,7 @@ def test_opening_a_product_asks_for_every_item(scenario, s3_server) -> None:
     assert found["loaded"][0] == 2
 
 
+@pytest.mark.service
 def test_unchanged_build_builds(tmp_path: Path) -> None:
     # A candidate that built something is refused.
     table = unchanged.run(tmp_path, "small", 1)
@@ -75,6 +76,7 @@ def test_unchanged_build_builds(tmp_path: Path) -> None:
     assert "12 products" in table.notes[1]
 
 
+@pytest.mark.service
 def test_append_counts_the_history(tmp_path: Path) -> None:
     (row,) = appending.run(tmp_path, "small", 1).rows
     found = dict(zip(appending.COLUMNS, row, strict=True))

@@ -18,6 +18,8 @@ import yaml
 from tests.sample_cube import begin, build, check_same
 from tests.slow_cube import ROOT, SlowCube, await_true
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,14 +87,12 @@ def test_small_existing_worker_is_killed_in_mid_block(tmp_path: Path) -> None:
         assert "the plan rests on 0.6 GiB [worker-unfit]" in cube.run("build", code=8)
 
 
-@pytest.mark.service
 def test_absent_scheduler_hangs_the_build(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     cube.declare({"kind": "address", "address": f"tcp://127.0.0.1:{free_port()}"})
     assert "[scheduler-away]" in cube.run("build", code=8)
 
 
-@pytest.mark.service
 def test_gateway_gives_other_bytes(sample: Path, tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "gateway.py").write_text(
@@ -115,7 +115,6 @@ c.ClusterConfig.worker_memory = "1 G"
     check_same(sample, "gateway")
 
 
-@pytest.mark.service
 def test_memory_is_taken_for_walltime_where_the_scheduler_tries_again_itself(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "700MB") as address:
@@ -124,7 +123,6 @@ def test_memory_is_taken_for_walltime_where_the_scheduler_tries_again_itself(tmp
     assert "3 workers died while computing it, 3 of them because of their memory" in said
 
 
-@pytest.mark.service
 def test_preempted_worker_of_an_existing_scheduler_counts(tmp_path: Path) -> None:
     """Workers and their nannies are killed again and again, as machines that are taken away."""
     cube = SlowCube(tmp_path, {})
@@ -152,7 +150,6 @@ def test_preempted_worker_of_an_existing_scheduler_counts(tmp_path: Path) -> Non
     cube.assert_published()
 
 
-@pytest.mark.service
 def test_report_of_an_existing_scheduler_breaks_the_build(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
@@ -162,7 +159,6 @@ def test_report_of_an_existing_scheduler_breaks_the_build(tmp_path: Path) -> Non
     assert "Bokeh" in page.read_text() or "bokeh" in page.read_text()
 
 
-@pytest.mark.service
 def test_scheduler_that_dies_hangs_the_build_or_blames_a_block(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     with scheduler("--nthreads", "1", "--memory-limit", "1GB") as address:
@@ -176,7 +172,6 @@ def test_scheduler_that_dies_hangs_the_build_or_blames_a_block(tmp_path: Path) -
     assert (cube.folder / "cube/lock").read_text().strip() == "{}"
 
 
-@pytest.mark.service
 def test_patience_counts_again_for_every_product(tmp_path: Path) -> None:
     cube = SlowCube(tmp_path, {})
     port = free_port()

@@ -11,6 +11,8 @@ import pytest
 
 from tests.slow_cube import BLOCKS, SlowCube, await_true
 
+pytestmark = pytest.mark.service
+
 LOCAL = {"kind": "local", "workers": 2}
 
 
@@ -19,7 +21,6 @@ def slow(tmp_path: Path) -> SlowCube:
     return SlowCube(tmp_path, {})
 
 
-@pytest.mark.service
 def test_block_that_exceeds_memory_is_tried_for_ever(slow: SlowCube) -> None:
     # The last block: whatever else there is was begun before it, however slowly workers start.
     slow.declare(LOCAL, hard=3500, hard_bytes=900 * 2**20)
@@ -33,7 +34,6 @@ def test_block_that_exceeds_memory_is_tried_for_ever(slow: SlowCube) -> None:
     slow.assert_published()
 
 
-@pytest.mark.service
 def test_block_that_ends_its_process_is_taken_for_preempted(slow: SlowCube) -> None:
     slow.declare(LOCAL, hard=800, ends=True)
     said = slow.run("build", code=8)
@@ -73,7 +73,6 @@ def test_ended_build_keeps_the_lock_or_its_workers(slow: SlowCube) -> None:
     await_true(gone, 20)
 
 
-@pytest.mark.service
 def test_interrupted_build_buries_its_last_words_in_tracebacks(slow: SlowCube) -> None:
     slow.declare(LOCAL, seconds=3.0)
     build = slow.start("build")

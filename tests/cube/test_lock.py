@@ -143,6 +143,7 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+@pytest.mark.service
 def test_two_of_sixteen_hold_the_lock_at_once(place):
     start, inside, most, refused = threading.Barrier(16), [], [], []
 

@@ -14,6 +14,8 @@ from tests.faults.life import Life, forget
 from tests.faults.products import COLLECTIONS
 from tests.s3_server import S3Server
 
+pytestmark = pytest.mark.service
+
 type Point = tuple[str, str] | tuple[str, str, int]
 """A step, a moment in it, and which of those in a run, counted from 0."""
 

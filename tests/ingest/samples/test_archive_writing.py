@@ -67,6 +67,7 @@ def test_files_of_an_earlier_archive_are_mixed_in(tiny: Path, tiny_settings: Sam
     assert digests(tiny) == before
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("family", ["isimip2b", "jules"])
 def test_memory_grows_with_the_period(tiny_settings: SampleSettings, tmp_path: Path, family: str) -> None:
     def peak(name: str, **changes: object) -> int:

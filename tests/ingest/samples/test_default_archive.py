@@ -10,7 +10,7 @@ import xarray as xr
 
 from ingest.samples import SampleSummary
 
-pytestmark = pytest.mark.xdist_group("default sample archive")
+pytestmark = [pytest.mark.service, pytest.mark.xdist_group("default sample archive")]
 SCENARIOS = ("rcp26", "rcp60", "rcp85")
 
 
