@@ -65,8 +65,10 @@ def map(
     box = cells.extent(chosen.known, area)
     inside = cells.inside(box)
     if not inside.any():
-        danger, fix = "an empty picture would look like one of nothing to be seen there", "choose another area"
-        raise InputError(Problem("area-unknown", f"no cell lies in {area}", product, danger, fix))
+        danger = "an empty picture would look like one of nothing to be seen there"
+        raise InputError(
+            Problem("area-unknown", f"no cell lies in {area}", product, danger, "choose an area of the product")
+        )
     chosen = chosen.only(inside)
     time = opened.time
     colours = scale(name, attrs, chosen.values, year_length(time.calendar if time else "standard"))
