@@ -103,7 +103,8 @@ class VersionRef:
 
         proofs  sha256 by name of every object that may be read; without them a swapped object goes unnoticed
 
-        Raises IntegrityError where an object of the version is missing, or not what its proof says.
+        Raises IntegrityError where an object of the version is missing, or not what its proof says, and ValueError for
+        slices with a step.
         """
         try:
             # zarr takes its settings when an array is opened, not when it is read.
@@ -116,11 +117,12 @@ class VersionRef:
                 found = xr.Dataset({name: _cut(reader, array, slices) for name, array in arrays.items()})
                 return found.set_coords([name for name in arrays if name in dims])
         except (zarr.errors.ChunkNotFoundError, MissingObjectError) as error:
+            where = error.problems[0].where if isinstance(error, MissingObjectError) else f"{self.prefix}: {error}"
             raise IntegrityError(
                 Problem(
                     "object-missing",
-                    f"an object of the version is missing ({error})",
-                    self.prefix,
+                    "an object of the version is missing",
+                    where,
                     "a plain reader sees fill values instead",
                     "run `cube verify`, then `cube build --repair`",
                 )
@@ -148,8 +150,6 @@ def _cut(reader: ZarrReader, array: Any, slices: Mapping[str, slice]) -> xr.Vari
     if array.shards is None:
         return xr.Variable(dims, array[tuple(slices.get(dim, slice(None)) for dim in dims)], dict(array.attrs))
 
-    def get(key: str, start: int | None, stop: int | None) -> bytes:
-        return reader.store.get(f"{reader.prefix}/{key}", start, stop)
-
     form = Form(dims, array.shape, array.chunks, array.shards, array.dtype, array.fill_value, None)
-    return xr.Variable(dims, read_shards(get, form, array.basename, slices), dict(array.attrs))
+    key, whole = f"{reader.prefix}/{array.basename}", isinstance(reader.store, Proven)
+    return xr.Variable(dims, read_shards(reader.store.get, form, key, slices, whole=whole), dict(array.attrs))

@@ -23,27 +23,33 @@ from cube.errors import IntegrityError, Problem
 from cube.shards import ABSENT, Form
 
 Array = np.ndarray[Any, Any]
+Places = tuple[tuple[int, ...], ...]
 Get = Callable[[str, int | None, int | None], bytes]
 """Bytes [start:stop] of the object at a key, None for its ends; a negative start is a suffix."""
 
 _CODEC: Final = numcodecs.Blosc()  # decodes whatever a chunk's header says
 _AHEAD: Final = 3  # shards on their way while one is decoded: an object store answers slowly, and several at once
 _SHARE: Final = 4  # a shard of which a quarter is wanted is fetched whole
+_GAP: Final = 2**20  # bytes between wanted inner chunks that are fetched with them, since a request costs more
 _PIECE: Final = 2**20  # bytes of a row of inner chunks that are put in place together
 
 
-def read_shards(get: Get, form: Form, name: str, slices: Mapping[str, slice]) -> Array:
-    """The part of an array that `slices` names by dimension, without steps; other dimensions are read whole.
+def read_shards(get: Get, form: Form, name: str, slices: Mapping[str, slice], *, whole: bool = False) -> Array:
+    """The part of an array that `slices` names by dimension; other dimensions are read whole.
 
-    get   reads objects by their keys, which begin with `name`
-    name  of the array in its group
+    get    reads objects by their keys, which begin with `name`
+    name   key of the array
+    whole  fetch each shard whole, because `get` does so anyway
 
-    Raises IntegrityError for an inner chunk that is missing or damaged, and whatever `get` raises.
+    Raises IntegrityError for an inner chunk that is missing or damaged, ValueError for slices with a step, and whatever
+    `get` raises.
     """
+    if any(part.step not in (None, 1) for part in slices.values()):
+        raise ValueError("slices are read without steps")
     if not form.dims:
         # A number without dimensions is an inner chunk by itself.
         shard = _Shard(f"{name}/c", (), ((),), ())
-        (data,) = _fetch(get, form, shard).values()
+        (data,) = _fetch(get, form, shard, whole).values()
         found = np.empty((), form.dtype)
         _decode(data, found, shard.key)
         return found
@@ -53,7 +59,8 @@ def read_shards(get: Get, form: Form, name: str, slices: Mapping[str, slice]) ->
     out = np.empty(tuple(max(0, part.stop - part.start) for part in cut), form.dtype)
     if not out.size:
         return out
-    with ThreadPoolExecutor(_AHEAD) as pool:
+    pool = ThreadPoolExecutor(_AHEAD)
+    try:
         coming: deque[tuple[_Shard, Future[dict[tuple[int, ...], memoryview]]]] = deque()
 
         def place() -> None:
@@ -61,11 +68,14 @@ def read_shards(get: Get, form: Form, name: str, slices: Mapping[str, slice]) ->
             _place(fetched.result(), form, shard, cut, out)
 
         for shard in _shards(form, name, cut):
-            coming.append((shard, pool.submit(_fetch, get, form, shard)))
+            coming.append((shard, pool.submit(_fetch, get, form, shard, whole)))
             if len(coming) > _AHEAD:
                 place()
         while coming:
             place()
+    finally:
+        # After a failure nothing more is asked for, and what is on its way is not waited for.
+        pool.shutdown(wait=False, cancel_futures=True)
     return out
 
 
@@ -80,7 +90,7 @@ class _Shard:
 
     key: str
     index: tuple[int, ...]
-    places: tuple[tuple[int, ...], ...]
+    places: Places
     counts: tuple[int, ...]
 
 
@@ -97,27 +107,44 @@ def _shards(form: Form, name: str, cut: Sequence[slice]) -> Iterator[_Shard]:
         yield _Shard("/".join([name, "c", *map(str, index)]), index, tuple(itertools.product(*inner)), counts)
 
 
-def _fetch(get: Get, form: Form, shard: _Shard) -> dict[tuple[int, ...], memoryview]:
+def _fetch(get: Get, form: Form, shard: _Shard, whole: bool) -> dict[tuple[int, ...], memoryview]:
     """The wanted inner chunks as they are stored, by their places."""
     every = math.prod(shard.counts)
     size = 16 * every + 4
-    whole = len(shard.places) * _SHARE >= every
+    whole = whole or len(shard.places) * _SHARE >= every
     data = memoryview(get(shard.key, None if whole else -size, None))
     if len(data) < size:
         raise _damaged("is shorter than its index", shard.key)
     table = data[-size:]
     _check(table, shard.key)
     index = np.frombuffer(table[:-4], "<u8").reshape(*shard.counts, 2)
-    found = {}
-    for place in shard.places:
-        offset, length = (int(number) for number in index[place])
-        if offset == ABSENT:
-            raise _damaged("lacks an inner chunk", shard.key)
-        part = data[offset : offset + length] if whole else memoryview(get(shard.key, offset, offset + length))
-        if len(part) != length:
+    wanted = sorted((int(index[place][0]), int(index[place][1]), place) for place in shard.places)
+    if wanted[-1][0] == ABSENT:
+        raise _damaged("lacks an inner chunk", shard.key)
+    found: dict[tuple[int, ...], memoryview] = {}
+    for first, stop, run in _runs(wanted):
+        part = data[first:stop] if whole else memoryview(get(shard.key, first, stop))
+        if len(part) != stop - first:
             raise _damaged("is shorter than its index says", shard.key)
-        found[place] = part
+        found |= {place: part[offset - first : offset - first + length] for offset, length, place in run}
     return found
+
+
+Located = tuple[int, int, tuple[int, ...]]
+"""Offset, length and place of an inner chunk."""
+
+
+def _runs(wanted: Sequence[Located]) -> Iterator[tuple[int, int, list[Located]]]:
+    """Inner chunks that lie close together, with where they begin and end in the shard. wanted: in order of offset."""
+    run: list[Located] = []
+    stop = 0
+    for each in wanted:
+        if run and each[0] > stop + _GAP:
+            yield run[0][0], stop, run
+            run = []
+        stop = max(stop, each[0] + each[1]) if run else each[0] + each[1]
+        run.append(each)
+    yield run[0][0], stop, run
 
 
 def _place(
@@ -141,7 +168,8 @@ def _place(
                 source.append(slice(low - begin, high - begin))
                 target.append(slice(low - part.start, high - part.start))
             pairs.append((_wide(out[tuple(target)]), _wide(decoded[tuple(source)])))
-        length = len(pairs[0][0])
+        # Of an array of one dimension the inner chunks of a row are not equally long along the first.
+        length = max(len(to) for to, _ in pairs)
         step = max(1, _PIECE * length // max(1, sum(to.nbytes for to, _ in pairs)))
         for first in range(0, length, step):
             for to, stored in pairs:
@@ -158,9 +186,10 @@ def _wide(values: Array) -> Array:
 def _decode(data: memoryview, out: Array, key: str) -> None:
     _check(data, key)
     stored = data[:-4]
-    # blosc trusts its own header, which tells the size; a damaged one with a right checksum is no chunk of this array.
-    if len(stored) < 16 or int.from_bytes(stored[4:8], "little") != out.nbytes:
-        raise _damaged("holds an inner chunk of another size", key)
+    # blosc trusts its header, which tells the sizes before and after: what lies in a public store may be crafted.
+    sizes = int.from_bytes(stored[4:8], "little"), int.from_bytes(stored[12:16], "little")
+    if len(stored) < 16 or sizes != (out.nbytes, len(stored)) or stored[3] != out.itemsize:
+        raise _damaged("holds an inner chunk of another size or type", key)
     try:
         _CODEC.decode(stored, out)
     except (RuntimeError, ValueError):

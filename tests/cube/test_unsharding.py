@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
+from cube import unsharding
 from cube.errors import IntegrityError
 from cube.shards import ABSENT, Form
 from cube.unsharding import read_shards
@@ -28,13 +29,21 @@ def reader(objects, asked=None):
     return get
 
 
-def read(objects, slices, asked=None):
-    return read_shards(reader(objects, asked), Form.of(objects["sm/zarr.json"]), "sm", slices)
+def read(objects, slices, asked=None, **how):
+    return read_shards(reader(objects, asked), Form.of(objects["sm/zarr.json"]), "sm", slices, **how)
 
 
-@settings(max_examples=150)
+@pytest.fixture(scope="module")
+def small_pieces():
+    """A few numbers are put in place at once, so that small arrays have what large ones have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unsharding, "_PIECE", 64)
+        yield
+
+
+@settings(max_examples=200)
 @given(st.data())
-def test_part_differs_from_what_zarr_reads(data):
+def test_part_differs_from_what_zarr_reads(small_pieces, data):
     shape = data.draw(st.lists(st.integers(1, 13), min_size=1, max_size=4))
     chunk, times = (data.draw(st.tuples(*[st.integers(1, most)] * 4)) for most in (5, 6))
     objects, _, values = case(shape, chunk, times, *data.draw(st.sampled_from(TYPES)))
@@ -48,10 +57,23 @@ def test_part_differs_from_what_zarr_reads(data):
     store = MemoryStore({key: prototype.buffer.from_bytes(each) for key, each in objects.items()})
     cut = tuple(slices.get(dim, slice(None)) for dim in DIMS[: len(shape)])
     expected = zarr.open_array(store, path="sm", mode="r")[cut]
-    found = read(objects, slices)
+    found = read(objects, slices, whole=data.draw(st.booleans()))
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(found, values[cut])
+
+
+@pytest.mark.parametrize("start", [0, 999, 1500, 2999])
+def test_long_series_without_cells_is_read_in_part(start):
+    objects, group, values = case((3000,), (1000,), (4,), "int16", {})
+    objects |= by_us(objects, group, values)[0]
+    np.testing.assert_array_equal(read(objects, {"time": slice(start, 3000)}), values[start:])
+
+
+def test_step_is_overlooked():
+    objects, _ = sample()
+    with pytest.raises(ValueError, match="without steps"):
+        read(objects, {"time": slice(0, 12, 2)})
 
 
 def test_number_without_dimensions():
@@ -82,6 +104,28 @@ def test_whole_shard_is_fetched_in_pieces():
     asked = []
     np.testing.assert_array_equal(read(objects, {}, asked), values)
     assert asked == [(KEY, None, None)]
+
+
+def test_neighbours_cost_a_request_each():
+    objects, group, values = case((40, 40), (4, 4), (10, 10))
+    objects |= by_us(objects, group, values)[0]
+    asked = []
+    np.testing.assert_array_equal(read(objects, {"time": slice(3, 9)}, asked), values[3:9])
+    assert len(asked) <= 2
+
+
+def test_failure_lets_more_be_asked_for():
+    objects, group, values = case((64,), (1,), (1,))
+    objects |= by_us(objects, group, values)[0]
+    asked = []
+
+    def get(key, start, stop):
+        asked.append(key)
+        raise ConnectionError(key)
+
+    with pytest.raises(ConnectionError):
+        read_shards(get, Form.of(objects["sm/zarr.json"]), "sm", {})
+    assert len(asked) < 10
 
 
 @pytest.mark.parametrize("part", [{}, {"time": slice(0, 1), "lat": slice(0, 1), "lon": slice(0, 1)}])
