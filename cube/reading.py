@@ -86,11 +86,9 @@ class VersionRef:
 
     def open(self, layout: str = "time", proofs: Mapping[str, str] | None = None) -> zarr.Group:
         """The Zarr group of one layout, read-only."""
-        return zarr.open_group(self._reader(layout, proofs), mode="r", zarr_format=3, use_consolidated=True)
-
-    def _reader(self, layout: str, proofs: Mapping[str, str] | None) -> ZarrReader:
         store = self.store if proofs is None else Proven(self.store, self.prefix, proofs)
-        return ZarrReader(store, f"{self.prefix}/{layout}.zarr")
+        reader = ZarrReader(store, f"{self.prefix}/{layout}.zarr")
+        return zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
 
     def read(
         self,
@@ -109,12 +107,11 @@ class VersionRef:
         try:
             # zarr takes its settings when an array is opened, not when it is read.
             with strict():
-                reader = self._reader(layout, proofs)
-                group = zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
+                group = self.open(layout, proofs)
                 arrays = {name: group[name] for name in variables}
                 dims = {dim for array in arrays.values() for dim in _dims(array)}
                 arrays |= {name: group[name] for name in group.array_keys() if name in dims and name not in arrays}
-                found = xr.Dataset({name: _cut(reader, array, slices) for name, array in arrays.items()})
+                found = xr.Dataset({name: _cut(array, slices) for name, array in arrays.items()})
                 return found.set_coords([name for name in arrays if name in dims])
         except (zarr.errors.ChunkNotFoundError, MissingObjectError) as error:
             where = error.problems[0].where if isinstance(error, MissingObjectError) else f"{self.prefix}: {error}"
@@ -135,9 +132,8 @@ class VersionRef:
     def coordinates(self, names: Sequence[str], proofs: Mapping[str, str]) -> xr.Dataset:
         """Whole coordinates in encoded form, with their attributes. Raises IntegrityError as `read` does."""
         with strict():
-            reader = self._reader("time", proofs)
-            group = zarr.open_group(reader, mode="r", zarr_format=3, use_consolidated=True)
-            return xr.Dataset(coords={name: _cut(reader, group[name], {}) for name in names})
+            group = self.open(proofs=proofs)
+            return xr.Dataset(coords={name: _cut(group[name], {}) for name in names})
 
 
 def _dims(array: Any) -> tuple[str, ...]:
@@ -145,11 +141,11 @@ def _dims(array: Any) -> tuple[str, ...]:
     return tuple(array.metadata.dimension_names or ())
 
 
-def _cut(reader: ZarrReader, array: Any, slices: Mapping[str, slice]) -> xr.Variable:
+def _cut(array: Any, slices: Mapping[str, slice]) -> xr.Variable:
     dims = _dims(array)
     if array.shards is None:
         return xr.Variable(dims, array[tuple(slices.get(dim, slice(None)) for dim in dims)], dict(array.attrs))
-
-    form = Form(dims, array.shape, array.chunks, array.shards, array.dtype, array.fill_value, None)
+    form = Form(dims, array.shape, array.chunks, array.shards, array.dtype, array.fill_value, declared=None)
+    reader: ZarrReader = array.store
     key, whole = f"{reader.prefix}/{array.basename}", isinstance(reader.store, Proven)
     return xr.Variable(dims, read_shards(reader.store.get, form, key, slices, whole=whole), dict(array.attrs))

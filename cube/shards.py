@@ -21,8 +21,8 @@ import numpy as np
 from cube.layout import Block, Group
 
 CODEC = {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle"}
-"""Higher levels save a few percent at most, and lose as much where most values are equal, as in rain; level 5 takes up
-to ten times as long. See docs/store-layout.md."""
+"""Higher levels save less than a tenth, and lose as much in some data; level 5 takes up to ten times as long where most
+values are equal, as in rain. See docs/store-layout.md."""
 
 ABSENT = 2**64 - 1
 """Offset and length, in the index of a shard, of an inner chunk outside the array."""
@@ -129,15 +129,16 @@ def _shard(chunks: Mapping[tuple[int, ...], bytes], form: Form) -> bytes:
     offset = 0
     for place in _z_order(grid):
         if place in chunks:
-            parts += [chunks[place], _crc32c(chunks[place])]
+            parts += [chunks[place], crc32c(chunks[place])]
             index[place] = offset, len(chunks[place]) + 4
             offset += len(chunks[place]) + 4
     table = index.tobytes()
-    return b"".join([*parts, table, _crc32c(table)])
+    return b"".join([*parts, table, crc32c(table)])
 
 
-def _crc32c(data: bytes) -> bytes:
-    return int(google_crc32c.value(data)).to_bytes(4, "little")
+def crc32c(data: bytes | memoryview) -> bytes:
+    """The checksum that follows an inner chunk, and the index of a shard."""
+    return int(google_crc32c.value(np.frombuffer(data, np.uint8))).to_bytes(4, "little")
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,12 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-import google_crc32c
 import numcodecs
 import numpy as np
 
 from cube.errors import IntegrityError, Problem
-from cube.shards import ABSENT, Form
+from cube.shards import ABSENT, Form, crc32c
 
 Array = np.ndarray[Any, Any]
 Places = tuple[tuple[int, ...], ...]
@@ -198,7 +197,7 @@ def _decode(data: memoryview, out: Array, key: str) -> None:
 
 def _check(data: memoryview, key: str) -> None:
     """Raises IntegrityError where the last four bytes are not the checksum of the others."""
-    if int(google_crc32c.value(np.frombuffer(data[:-4], np.uint8))) != int.from_bytes(data[-4:], "little"):
+    if crc32c(data[:-4]) != data[-4:]:
         raise _damaged("does not have the checksum that is stored with it", key)
 
 

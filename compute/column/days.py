@@ -50,8 +50,8 @@ ROWS = 5 + STATICS + DERIVED + 2 + 12
 
 @inlined
 def _surface(t: Any, i: Any, raining: Any, limit: Any, dt: Any, per: Any) -> Any:
-    """Throughfall and extraction from the layers in lane i, for steps of dt = 1 / per; the canopy
-    store and the sums of the day are changed."""
+    """Throughfall and extraction from the layers in lane i, for steps of dt = 1 / per; canopy store and
+    sums of the day are changed."""
     s1, s2, s3, s4, store = t[S1 + i], t[S2 + i], t[S3 + i], t[S4 + i], t[STORE + i]
     sm_sat, sm_wilt, capacity = t[SM_SAT + i], t[SM_WILT + i], t[CAPACITY + i]
     soil = t[DEMAND + i] * t[BARE + i]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numcodecs
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from zarr.storage import MemoryStore
 
 from cube import unsharding
 from cube.errors import IntegrityError
-from cube.shards import ABSENT, Form
+from cube.shards import ABSENT, Form, crc32c
 from cube.unsharding import read_shards
 from tests.cube.test_shards import DIMS, TYPES, by_us, by_zarr, case
 
@@ -114,18 +116,21 @@ def test_neighbours_cost_a_request_each():
     assert len(asked) <= 2
 
 
-def test_failure_lets_more_be_asked_for():
-    objects, group, values = case((64,), (1,), (1,))
-    objects |= by_us(objects, group, values)[0]
-    asked = []
+def test_failure_waits_for_what_is_on_its_way():
+    objects, _, _ = case((64,), (1,), (1,))
+    told, answered = threading.Event(), []
 
     def get(key, start, stop):
-        asked.append(key)
+        if key.endswith("/0"):
+            raise ConnectionError(key)
+        told.wait(30)
+        answered.append(key)
         raise ConnectionError(key)
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError, match="sm/c/0"):
         read_shards(get, Form.of(objects["sm/zarr.json"]), "sm", {})
-    assert len(asked) < 10
+    assert not answered
+    told.set()
 
 
 @pytest.mark.parametrize("part", [{}, {"time": slice(0, 1), "lat": slice(0, 1), "lon": slice(0, 1)}])
@@ -150,12 +155,15 @@ def test_changed_byte_is_read(position, change):
 
 def with_chunk(chunk):
     """A shard of one inner chunk, which is given, with right checksums."""
-    from cube.shards import _crc32c
-
     objects, _, _ = case((4,), (4,), (1,))
     index = np.array([0, len(chunk) + 4], "<u8").tobytes() if chunk is not None else np.full(2, ABSENT, "<u8").tobytes()
     chunk = chunk or b""
-    return objects | {"sm/c/0": chunk + (_crc32c(chunk) if chunk else b"") + index + _crc32c(index)}
+    return objects | {"sm/c/0": chunk + (crc32c(chunk) if chunk else b"") + index + crc32c(index)}
+
+
+def header(size=16, length=20, flags=2, typesize=4):
+    """Of a blosc chunk: sizes before and after."""
+    return bytes([2, 1, flags, typesize]) + b"".join(number.to_bytes(4, "little") for number in (size, 16, length))
 
 
 @pytest.mark.parametrize(
@@ -165,9 +173,10 @@ def with_chunk(chunk):
         pytest.param(b"", id="nothing"),
         pytest.param(b"ab", id="no header"),
         pytest.param(numcodecs.Blosc().encode(np.zeros(3, "f4")), id="another size"),
-        pytest.param(
-            numcodecs.Blosc().encode(np.zeros(4, "f4"))[:4] + (16).to_bytes(4, "little") * 3, id="a header alone"
-        ),
+        pytest.param(header(length=16), id="a header alone"),
+        pytest.param(header(length=32, flags=0x82), id="a body beyond the end"),
+        pytest.param(header(length=2**31 - 1) + bytes(4), id="a length beyond the end"),
+        pytest.param(numcodecs.Blosc(typesize=2).encode(np.zeros(4, "f4").view("i2")), id="another type"),
     ],
 )
 def test_chunk_of_another_size_overruns_memory(chunk):
